@@ -1,0 +1,47 @@
+# One command per verb; each sets up what it needs in .venv first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# Two tests at a time on two cores: one thread each, or they wait for one another.
+TEST_ENVIRONMENT := OMP_NUM_THREADS=1
+
+.PHONY: help quickstart mnist test check format bench clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+quickstart: $(VENV)/.tutorials ## train a small net on handwritten digits, in less than a minute
+	$(BIN)/python tutorials/01_quickstart.py
+
+mnist: $(VENV)/.tutorials ## the course's two nets on MNIST
+	$(BIN)/python tutorials/02_mnist.py
+
+test: $(VENV)/.dev ## all tests, doctests included
+	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n auto
+
+check: $(VENV)/.dev ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## let ruff format the code and sort the imports
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## what fit costs, beside loops written by hand
+	$(BIN)/python tests/benchmarks/overhead.py
+
+clean: ## remove the virtual environment and all caches
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.tutorials: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[tutorials]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@ $(VENV)/.tutorials
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip

@@ -1,0 +1,29 @@
+"""easyconv: Keras's verbs, PyTorch's modules, a hand-written loop's speed."""
+
+from easyconv import callbacks, data, errors, layers, losses, metrics, optim, visualize
+from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
+from easyconv.model import Model, Sequential
+from easyconv.seed import set_seed
+from easyconv.training.history import History
+
+__all__ = [
+    "ConvBlock",
+    "History",
+    "InceptionA",
+    "Model",
+    "Parallel",
+    "Residual",
+    "Sequential",
+    "__version__",
+    "callbacks",
+    "data",
+    "errors",
+    "layers",
+    "losses",
+    "metrics",
+    "optim",
+    "set_seed",
+    "visualize",
+]
+
+__version__ = "0.1.0"

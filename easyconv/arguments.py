@@ -1,0 +1,83 @@
+"""Checks for single arguments: each returns the value it was given, or raises a message that says what to pass."""
+
+import numbers
+from collections.abc import Sequence
+from typing import TypeVar
+
+from easyconv.errors import ArgumentError, ArgumentTypeError
+from easyconv.names import suggest
+
+__all__ = ["check_choice", "check_flag", "check_integer", "check_number"]
+
+T = TypeVar("T")
+
+
+def check_integer(name: str, value: object, *, minimum: int) -> int:
+    """An integer of at least ``minimum``; NumPy integers pass, bools and floats do not.
+
+    Examples
+    --------
+    >>> check_integer("epochs", 3, minimum=0)
+    3
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ArgumentTypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__}).")
+    if value < minimum:
+        raise ArgumentError(f"{name} must be at least {minimum}, got {value}.")
+    return int(value)
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    minimum: float = float("-inf"),
+    maximum: float = float("inf"),
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """A finite number between the bounds; ``above`` and ``below`` leave the bound itself out.
+
+    Examples
+    --------
+    >>> check_number("lr", 0.1, above=0)
+    0.1
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ArgumentTypeError(f"{name} must be a number, got {value!r} ({type(value).__name__}).")
+    number = float(value)
+    low = f"more than {above:g}" if above is not None else f"at least {minimum:g}" if minimum > float("-inf") else ""
+    high = f"less than {below:g}" if below is not None else f"at most {maximum:g}" if maximum < float("inf") else ""
+    inside = minimum <= number <= maximum and (above is None or number > above) and (below is None or number < below)
+    if not inside or number in (float("inf"), float("-inf")):
+        wanted = " and ".join(part for part in (low, high) if part) or "finite"
+        raise ArgumentError(f"{name} must be {wanted}, got {value!r}.")
+    return number
+
+
+def check_flag(name: str, value: object) -> bool:
+    """``True`` or ``False``, nothing else.
+
+    Examples
+    --------
+    >>> check_flag("shuffle", True)
+    True
+    """
+    if not isinstance(value, bool):
+        raise ArgumentTypeError(f"{name} must be True or False, got {value!r} ({type(value).__name__}).")
+    return value
+
+
+def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
+    """One of ``choices``.
+
+    Examples
+    --------
+    >>> check_choice("mode", "min", ("auto", "min", "max"))
+    'min'
+    """
+    if any(value == choice and type(value) is type(choice) for choice in choices):
+        return value
+    listed = ", ".join(repr(choice) for choice in choices)
+    hint = f" {suggest(value, [c for c in choices if isinstance(c, str)])}" if isinstance(value, str) else ""
+    raise ArgumentError(f"{name} must be one of {listed}, got {value!r}.{hint}")

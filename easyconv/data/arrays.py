@@ -1,0 +1,156 @@
+"""The fast way: whole arrays, one permutation per pass, whole batches gathered at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from easyconv.data.batch import Batch
+from easyconv.data.order import warn_of_order
+from easyconv.data.source import Binding, Source, check_rows
+from easyconv.data.tree import leaves, map_tree
+
+__all__ = ["ArraySource"]
+
+# Data that takes more of the device's free memory than this is sent batch by batch.
+_SHARE_OF_DEVICE = 0.25
+
+
+class ArraySource(Source):
+    """Batches of arrays that are in memory as a whole.
+
+    Without shuffling the batches are views of the arrays (copies, where the net turns out to write into its input);
+    with it they are gathered, in the order of ``torch.randperm``. The last batch holds what remains.
+
+    Parameters
+    ----------
+    x, y, sample_weight : tensor or tree
+        From `to_inputs`, `to_targets` and `to_weights`.
+    batch_size : int, default 32
+        Samples per batch.
+    shuffle : bool, default False
+        Whether each pass has an order of its own.
+
+    Raises
+    ------
+    LengthError
+        When the lengths differ.
+
+    Examples
+    --------
+    >>> source = ArraySource(torch.arange(5.0), batch_size=2)
+    >>> source.bind()
+    >>> [batch.x.tolist() for batch in source.batches()]
+    [[0.0, 1.0], [2.0, 3.0], [4.0]]
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Tensor | None = None,
+        *,
+        batch_size: int = 32,
+        shuffle: bool = False,
+    ) -> None:
+        self._raw = self._data = Batch(x, y, sample_weight)
+        self._shuffle = shuffle
+        self._written: bool | None = None
+        self.rows: int = check_rows(self._raw)
+        self.batch_size: int = batch_size
+        self.steps: int = -(-self.rows // batch_size)
+
+    def example(self, key: int | None = None) -> Batch:
+        """The first two rows; see `Source.example`."""
+        return Batch(*(None if part is None else map_tree(lambda t: t[:2].cpu().clone(), part) for part in self._raw))
+
+    def labels(self) -> Tensor | None:
+        """All targets, as they were given."""
+        return self._raw.y if isinstance(self._raw.y, Tensor) else None
+
+    def _bound(self, training: bool) -> None:
+        binding = self._require_binding()
+        data = binding.check(self._raw, whole=True)
+        if training:
+            warn_of_order(data.y, binding.targets, batch_size=self.batch_size, shuffled=self._shuffle)
+        if _fits(data, binding.device):
+            data = Batch(*(None if part is None else map_tree(lambda t: t.to(binding.device), part) for part in data))
+        self._data = data
+
+    def batches(self, key: int | None = None) -> Iterator[Batch]:
+        """One pass; see `Source.batches`."""
+        binding = self._require_binding()
+        return self._shuffled(binding, key) if self._shuffle else self._in_order(binding)
+
+    def _in_order(self, binding: Binding) -> Iterator[Batch]:
+        size = self.batch_size
+        for start in range(0, self.rows, size):
+            part = _slice(self._data, start, min(size, self.rows - start))
+            if self._written is False:
+                yield binding.send(part)
+                continue
+            # A net that writes into its input (``x.sub_(mean)``) must not change the user's data: the first batch is a
+            # copy that tells whether the others have to be copies too.
+            part = _copy(part)
+            yield binding.send(part)
+            if self._written is None:
+                self._written = any(leaf._version > 0 for _, leaf in leaves(part.x))
+
+    def _shuffled(self, binding: Binding, key: int | None) -> Iterator[Batch]:
+        # The CPU's generator: the same order whatever the device.
+        generator = None if key is None else torch.Generator().manual_seed(key)
+        order = torch.randperm(self.rows, generator=generator)
+        device = next(leaf for _, leaf in leaves(self._data.x)).device
+        gather = _gather_pinned if device.type == "cpu" and binding.device.type == "cuda" else _gather
+        for index in torch.split(order.to(device), self.batch_size):
+            yield binding.send(_each(self._data, lambda t, i=index: gather(t, i)))
+
+
+def _each(data: Batch, function: Any) -> Batch:
+    x, y, weight = data
+    return Batch(
+        function(x) if isinstance(x, Tensor) else map_tree(function, x),
+        None if y is None else map_tree(function, y),
+        None if weight is None else function(weight),
+    )
+
+
+def _slice(data: Batch, start: int, count: int) -> Batch:
+    return _each(data, lambda tensor: tensor.narrow(0, start, count))
+
+
+def _copy(data: Batch) -> Batch:
+    # Tensors made in inference mode do not count what is written into them.
+    with torch.inference_mode(False):
+        return _each(data, torch.clone)
+
+
+def _gather(tensor: Tensor, index: Tensor) -> Tensor:
+    return tensor.index_select(0, index)
+
+
+def _gather_pinned(tensor: Tensor, index: Tensor) -> Tensor:
+    """Rows in page-locked memory, from where they travel while the CPU goes on."""
+    if tensor.device.type != "cpu":
+        return tensor.index_select(0, index.to(tensor.device))
+    rows = torch.empty((len(index), *tensor.shape[1:]), dtype=tensor.dtype, pin_memory=True)
+    return torch.index_select(tensor, 0, index, out=rows)
+
+
+def _fits(data: Batch, device: torch.device) -> bool:
+    if device.type == "cpu":
+        return True
+    tensors = [leaf for part in data if part is not None for _, leaf in leaves(part)]
+    needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor.device != device)
+    return bool(needed <= _SHARE_OF_DEVICE * _free_memory(device))
+
+
+def _free_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
+    if device.type == "xpu":
+        return int(torch.xpu.mem_get_info(device)[0])
+    return 0

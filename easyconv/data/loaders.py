@@ -1,0 +1,130 @@
+"""Batches of a ``DataLoader``, used as it is."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset, SequentialSampler, Subset
+
+from easyconv.data.order import warn_of_order
+from easyconv.data.streams import StreamSource
+
+__all__ = ["LoaderSource", "known_labels"]
+
+
+class LoaderSource(StreamSource):
+    """The batches of a loader; with a key, its order and its workers' draws depend on nothing else.
+
+    Parameters
+    ----------
+    loader : DataLoader
+        Used as it is.
+
+    Examples
+    --------
+    >>> from torch.utils.data import DataLoader, TensorDataset
+    >>> source = LoaderSource(DataLoader(TensorDataset(torch.zeros(5, 3), torch.zeros(5)), batch_size=2))
+    >>> source.rows, source.steps
+    (5, 3)
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        self.batch_size = loader.batch_size
+        self.steps = _length(loader)
+        self.rows = self._count_rows()
+
+    def _count_rows(self) -> int | None:
+        if self.steps is None or self.batch_size is None or isinstance(self._loader.dataset, IterableDataset):
+            return None
+        if self._loader.drop_last:
+            return self.steps * self.batch_size
+        return _length(self._loader.sampler)
+
+    def _open(self) -> Iterator[Any]:
+        return iter(self._loader)
+
+    def _seed(self, key: int) -> None:
+        super()._seed(key)
+        loader = self._loader
+        sampler = getattr(loader, "sampler", None)
+        for owner in (loader, sampler, getattr(loader, "batch_sampler", None)):
+            generator = getattr(owner, "generator", None)
+            if isinstance(generator, torch.Generator):
+                generator.manual_seed(key)
+        if getattr(loader, "persistent_workers", False):
+            # Workers that live on keep the random state of the pass before; new ones start from the key.
+            loader._iterator = None
+
+    def labels(self) -> Tensor | None:
+        """The labels that the data set keeps."""
+        return known_labels(self._loader.dataset)
+
+    def _bound(self, training: bool) -> None:
+        labels = known_labels(self._loader.dataset) if training else None
+        targets = self._require_binding().targets
+        if labels is not None:
+            ordered = type(getattr(self._loader, "sampler", None)) is SequentialSampler
+            warn_of_order(labels, targets, batch_size=self.batch_size, shuffled=not ordered)
+
+    def _why_empty(self) -> str:
+        rows, size = _length(self._loader.dataset), self.batch_size
+        if rows and size and self._loader.drop_last and rows < size:
+            return (
+                f"The loader gives no batch: its data set has {rows} samples, batch_size is {size} and drop_last is "
+                "True. Take a smaller batch_size, or drop_last=False."
+            )
+        if rows == 0:
+            return "The loader gives no batch: its data set is empty."
+        return "The loader gives no batch. Check its data set and its sampler."
+
+
+def known_labels(dataset: Any) -> Tensor | None:
+    """The labels that a data set keeps in ``targets``, ``labels`` or its last tensor, without reading a sample.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        A ``Subset`` is looked through.
+
+    Returns
+    -------
+    Tensor or None
+        One label per sample; ``None`` where the data set has no such list of numbers.
+
+    Examples
+    --------
+    >>> from torch.utils.data import TensorDataset
+    >>> known_labels(TensorDataset(torch.zeros(2, 3), torch.tensor([1, 0])))
+    tensor([1, 0])
+    """
+    if isinstance(dataset, Subset):
+        labels = known_labels(dataset.dataset)
+        return None if labels is None else labels[torch.as_tensor(list(dataset.indices), dtype=torch.int64)]
+    tensors = getattr(dataset, "tensors", None)
+    found = [getattr(dataset, "targets", None), getattr(dataset, "labels", None)]
+    if isinstance(tensors, (tuple, list)) and len(tensors) > 1:
+        found.append(tensors[1])
+    for value in found:
+        labels = _as_labels(value)
+        if labels is not None and len(labels) == _length(dataset):
+            return labels
+    return None
+
+
+def _as_labels(value: Any) -> Tensor | None:
+    if value is None or callable(value) or isinstance(value, (str, dict)):
+        return None
+    try:
+        labels = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    return labels if labels.dim() >= 1 else None
+
+
+def _length(sized: Any) -> int | None:
+    try:
+        return len(sized)
+    except (TypeError, NotImplementedError, AttributeError):
+        return None

@@ -1,0 +1,59 @@
+"""What a net takes and what its loss compares with: the two rules that data is made to fit."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["InputRule", "TargetRule"]
+
+
+@dataclass(frozen=True)
+class InputRule:
+    """What the first layer of a net takes.
+
+    Parameters
+    ----------
+    kind : {"any", "tokens", "sequence", "image", "volume"}, default "any"
+        ``"tokens"`` are integers for an ``Embedding``; a ``"sequence"`` is (N, C, L), an ``"image"`` (N, C, H, W), a
+        ``"volume"`` (N, C, D, H, W), all floats. ``"any"`` are floats of any shape.
+    channels : int, optional
+        C, where it is known.
+
+    Examples
+    --------
+    >>> InputRule("image", channels=3)
+    InputRule(kind='image', channels=3)
+    """
+
+    kind: Literal["tokens", "image", "sequence", "volume", "any"] = "any"
+    channels: int | None = None
+
+
+@dataclass(frozen=True)
+class TargetRule:
+    """What a loss compares the net's output with.
+
+    Parameters
+    ----------
+    kind : {"any", "classes", "binary", "values"}, default "any"
+        ``"classes"`` are class indices or probability rows, ``"binary"`` numbers in [0, 1] of the output's shape,
+        ``"values"`` floats of the output's shape; ``"any"`` is left as it is.
+    output_shape : tuple of int, optional
+        Shape of the net's output without the batch axis.
+    ignore_index : int, optional
+        A label that marks rows or pixels which do not count.
+    loss : str, default "the loss"
+        The loss's name, for messages.
+    required : bool, default True
+        Whether data without targets is refused.
+
+    Examples
+    --------
+    >>> TargetRule("classes", (10,)).ignore_index is None
+    True
+    """
+
+    kind: Literal["classes", "binary", "values", "any"] = "any"
+    output_shape: tuple[int, ...] | None = None
+    ignore_index: int | None = None
+    loss: str = "the loss"
+    required: bool = True

@@ -1,0 +1,205 @@
+"""What every source of batches has in common: the questions that a loop may ask."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from easyconv.data.batch import Batch, unpack
+from easyconv.data.class_weights import weights_for
+from easyconv.data.inputs import check_inputs, finish_inputs, to_inputs
+from easyconv.data.rules import InputRule
+from easyconv.data.targets import fit_targets, to_targets
+from easyconv.data.tree import leaves, map_tree, rows_of
+from easyconv.data.weights import to_weights
+from easyconv.errors import DataError, LengthError, StateError
+
+__all__ = ["Binding", "Source", "check_rows", "to_batch"]
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What batches are made to fit: the net's rule, the loss's (``None``: no targets wanted), and the device."""
+
+    inputs: Any
+    targets: Any
+    device: torch.device
+    channels_last: bool = False
+    class_weight: Tensor | None = None
+
+    def check(self, batch: Batch, *, whole: bool = False) -> Batch:
+        """Inputs, targets and weights that fit, where they lie; ``whole`` data is looked at wherever it lies."""
+        x = check_inputs(batch.x, self.inputs, values=whole or _on_cpu(batch.x))
+        if self.targets is None:
+            return Batch(x)
+        y, weight, rows = batch.y, batch.sample_weight, rows_of(x)
+        if y is not None:
+            y = fit_targets(y, self.targets, values=whole or _on_cpu(y))
+        elif any(rule.required for _, rule in leaves(self.targets)):
+            raise DataError("y is missing: the loss needs targets. Pass fit(x, y), or a source of batches (x, y).")
+        if weight is not None:
+            weight = to_weights(weight, rows, values=whole or _on_cpu(weight))
+        if self.class_weight is not None:
+            of_class = weights_for(y, self.class_weight.to(y.device))
+            weight = of_class if weight is None else of_class * weight
+        return Batch(x, y, weight)
+
+    def send(self, batch: Batch) -> Batch:
+        """The batch on the device, its inputs floats."""
+        device = self.device
+        x, y, weight = (None if part is None else map_tree(lambda t: _move(t, device), part) for part in batch)
+        return Batch(finish_inputs(x, self.inputs, channels_last=self.channels_last), y, weight)
+
+
+class Source(ABC):
+    """Batches of one data set, pass after pass.
+
+    Attributes
+    ----------
+    rows : int or None
+        Samples per pass; ``None`` where nobody knows.
+    steps : int or None
+        Batches per pass; ``None`` where nobody knows.
+    batch_size : int or None
+        Samples per batch; ``None`` where somebody else decides.
+    one_shot : bool
+        Whether it cannot start again: each pass goes on where the last one stopped.
+    """
+
+    rows: int | None = None
+    steps: int | None = None
+    batch_size: int | None = None
+    one_shot: bool = False
+    _class_weight: Tensor | None = None
+    _binding: Binding | None = None
+
+    @abstractmethod
+    def example(self, key: int | None = None) -> Batch:
+        """Up to two rows, as tensors on the CPU, not yet fitted to a net; no batch is lost.
+
+        Parameters
+        ----------
+        key : int, optional
+            The key of the first pass, where there is one: a loader has to start it for its first batch.
+        """
+
+    def labels(self) -> Tensor | None:
+        """All targets, where they can be had without reading the samples."""
+        return None
+
+    def weigh_classes(self, table: Tensor | None) -> None:
+        """Multiply each row's weight by that of its class; call it before `bind`.
+
+        Parameters
+        ----------
+        table : Tensor of shape (C,), optional
+            From `class_weights`; ``None`` weighs all classes alike.
+        """
+        self._class_weight = table
+
+    @abstractmethod
+    def batches(self, key: int | None = None) -> Iterator[Batch]:
+        """One pass over the data, on the device, ready for the net.
+
+        Parameters
+        ----------
+        key : int, optional
+            Seeds the order (and whatever a loader draws). ``None`` draws from the global random state, as a plain loop
+            over a ``DataLoader`` would.
+
+        Raises
+        ------
+        StateError
+            Before `bind`.
+        DataError
+            For a batch that cannot be made right; the message names it.
+        """
+
+    def bind(
+        self,
+        inputs: Any = InputRule(),  # noqa: B008
+        targets: Any = None,
+        device: torch.device | str = "cpu",
+        *,
+        channels_last: bool = False,
+        training: bool = False,
+    ) -> None:
+        """Say what the batches must fit; whole arrays are checked and converted here, once.
+
+        Parameters
+        ----------
+        inputs : InputRule, or nested tuple or dict of them
+            What the net takes.
+        targets : TargetRule, or nested tuple or dict of them, optional
+            What the loss compares with. ``None`` drops the targets, as ``predict`` does.
+        device : torch.device or str, default "cpu"
+            Where the batches go.
+        channels_last : bool, default False
+            Whether images are laid out with their channels last in memory.
+        training : bool, default False
+            Whether to warn of an order that spoils training.
+
+        Raises
+        ------
+        DataError, DataTypeError
+            For data that does not fit.
+        """
+        place = torch.empty(0, device=device).device  # "cuda" becomes "cuda:0", which is what tensors say
+        self._binding = Binding(inputs, targets, place, channels_last, self._class_weight)
+        self._bound(training)
+
+    def _bound(self, training: bool) -> None:  # noqa: B027
+        """What a source does once it knows the rules."""
+
+    def _require_binding(self) -> Binding:
+        if self._binding is None:
+            raise StateError("This source does not know its net yet: call bind() before batches().")
+        return self._binding
+
+
+def to_batch(item: Any, *, labelled: bool | None = None) -> Batch:
+    """What a loader yields, as tensors whose lengths agree.
+
+    Examples
+    --------
+    >>> to_batch(([[0.0, 1.0]], [1])).y
+    tensor([1])
+    """
+    x, y, weight = unpack(item, labelled=labelled)
+    x = to_inputs(x)
+    y = None if y is None else to_targets(y)
+    batch = Batch(x, y, None if weight is None else to_weights(weight, rows_of(x), values=False))
+    check_rows(batch)
+    return batch
+
+
+def check_rows(batch: Batch) -> int:
+    """The number of rows, which inputs, targets and weights must share.
+
+    Raises
+    ------
+    LengthError
+        When they differ.
+
+    Examples
+    --------
+    >>> check_rows(Batch(torch.zeros(2, 3), torch.zeros(2)))
+    2
+    """
+    rows = rows_of(batch.x, "x")
+    for name, part in (("y", batch.y), ("sample_weight", batch.sample_weight)):
+        count = rows if part is None else rows_of(part, name)
+        if count != rows:
+            raise LengthError(f"x has {rows} rows and {name} has {count}; they must have as many rows.")
+    return rows
+
+
+def _move(tensor: Tensor, device: torch.device) -> Tensor:
+    return tensor if tensor.device == device else tensor.to(device, non_blocking=True)
+
+
+def _on_cpu(tree: Any) -> bool:
+    return all(leaf.device.type == "cpu" for _, leaf in leaves(tree))

@@ -1,0 +1,154 @@
+"""Batches that somebody else makes: loaders, lists of batches, generators."""
+
+import random
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from easyconv.data.batch import Batch
+from easyconv.data.source import Source, to_batch
+from easyconv.data.tree import map_tree
+from easyconv.errors import DataError, EasyconvError, EmptyDataError
+from easyconv.seed import seed_all
+
+__all__ = ["IterableSource", "StreamSource"]
+
+
+class StreamSource(Source):
+    """A pass over whatever yields batches; the first batch may be looked at beforehand without being lost."""
+
+    _pending: tuple[int | None, Iterator[Any], Batch, Callable[[], None]] | None = None
+    _live: Iterator[Any] | None = None
+
+    @abstractmethod
+    def _open(self) -> Iterator[Any]:
+        """A new pass, after the random state has been seeded for it."""
+
+    def _seed(self, key: int) -> None:
+        seed_all(key)
+
+    def _why_empty(self) -> str:
+        return "The source gave no batch. Check that it is not used up already, and that its data is not empty."
+
+    def example(self, key: int | None = None) -> Batch:
+        """Up to two rows of the first batch, which the first pass begins with; see `Source.example`."""
+        if self._pending is None:
+            iterator = self._start(key)
+            first = self._read(iterator, 0)
+            if first is None:
+                raise EmptyDataError(self._why_empty())
+            self._pending = (key, iterator, first, _random_state())
+        batch = self._pending[2]
+        return Batch(*(None if part is None else map_tree(lambda t: t[:2].cpu(), part) for part in batch))
+
+    def batches(self, key: int | None = None) -> Iterator[Batch]:
+        """One pass; see `Source.batches`."""
+        binding = self._require_binding()
+        iterator, first = self._take_up(key)
+        index = 0
+        while True:
+            batch, first = (first, None) if first is not None else (self._read(iterator, index), None)
+            if batch is None:
+                break
+            with _Named(index):
+                ready = binding.send(binding.check(batch))
+            yield ready
+            index += 1
+        if index == 0 and not self.one_shot:
+            raise EmptyDataError(self._why_empty())
+        self._after_pass()
+
+    def _after_pass(self) -> None:
+        """What a source does at the end of a whole pass."""
+
+    def _take_up(self, key: int | None) -> tuple[Iterator[Any], Batch | None]:
+        pending, self._pending = self._pending, None
+        if pending is not None and (pending[0] == key or self.one_shot):
+            if key is not None:
+                pending[3]()
+            return pending[1], pending[2]
+        return self._start(key), None
+
+    def _start(self, key: int | None) -> Iterator[Any]:
+        if key is not None:
+            self._seed(key)
+        if not self.one_shot:
+            return self._open()
+        if self._live is None:
+            self._live = self._open()
+        return self._live
+
+    def _read(self, iterator: Iterator[Any], index: int) -> Batch | None:
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return None
+        except Exception as error:
+            raise DataError(
+                f"Batch {index} could not be read: the data raised {type(error).__name__}: {error}"
+            ) from error
+        with _Named(index):
+            return to_batch(item)
+
+
+class IterableSource(StreamSource):
+    """Any iterable of batches: a list of them, a generator, or an object with ``__len__`` and ``__getitem__``.
+
+    Parameters
+    ----------
+    iterable : iterable
+        An iterator (a generator, for instance) cannot start again: its source is ``one_shot``.
+
+    Examples
+    --------
+    >>> source = IterableSource([(torch.zeros(2, 3), torch.zeros(2))])
+    >>> source.bind()
+    >>> [len(batch.x) for batch in source.batches()]
+    [2]
+    """
+
+    def __init__(self, iterable: Any) -> None:
+        self._iterable = iterable
+        self.one_shot = hasattr(iterable, "__next__")
+        try:
+            self.steps = len(iterable)
+        except TypeError:
+            self.steps = None
+
+    def _open(self) -> Iterator[Any]:
+        if hasattr(self._iterable, "__iter__"):
+            return iter(self._iterable)
+        return (self._iterable[index] for index in range(len(self._iterable)))
+
+    def _after_pass(self) -> None:
+        # Keras's PyDataset shuffles itself here.
+        if callable(getattr(self._iterable, "on_epoch_end", None)):
+            self._iterable.on_epoch_end()
+
+
+class _Named:
+    """Adds the number of the batch to easyconv's own errors."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, EasyconvError):
+            raise type(error)(f"Batch {self.index}: {error}") from error
+
+
+def _random_state() -> Callable[[], None]:
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+
+    def give_back() -> None:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(cpu)
+
+    return give_back

@@ -1,0 +1,267 @@
+"""Targets: made right for the loss and the net's output, or refused with what to do."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from easyconv.data.convert import is_number, to_tensor
+from easyconv.data.rules import TargetRule
+from easyconv.data.tree import map_named, map_rules
+from easyconv.data.values import bounds, check_finite, describe, first_row
+from easyconv.errors import DataError, LabelError
+
+__all__ = ["fit_targets", "to_targets"]
+
+# Rows of probabilities in float16 add up to 1 within this.
+_SUM_TOLERANCE = 1e-3
+
+
+def to_targets(y: Any, name: str = "y") -> Any:
+    """Tensors of what a user passes as targets; tuples and dicts keep their form, a list holds rows.
+
+    Raises
+    ------
+    DataTypeError, DataError, EmptyDataError
+        As `easyconv.data.convert.to_tensor` does; text gets the line that makes numbers of it.
+
+    Examples
+    --------
+    >>> to_targets([0, 2, 1])
+    tensor([0, 2, 1])
+    """
+    if isinstance(y, tuple) and y and is_number(y[0]):
+        y = list(y)
+    return map_named(to_tensor, y, name)
+
+
+def fit_targets(y: Any, rule: Any = TargetRule(), *, name: str = "y", values: bool = True) -> Any:  # noqa: B008
+    """Targets of the type and shape that the loss takes.
+
+    Parameters
+    ----------
+    y : tensor, or nested tuple or dict of tensors
+        From `to_targets`.
+    rule : TargetRule, or nested tuple or dict of them
+        A single rule serves all targets.
+    name : str, default "y"
+        For messages.
+    values : bool, default True
+        Whether values are looked at where that is not needed for the conversion.
+
+    Returns
+    -------
+    tensor or tree
+        ``"classes"``: int64 of shape (N,) (or (N, H, W)), or float32 probabilities of shape (N, C). ``"binary"`` and
+        ``"values"``: float32 of the output's shape. ``"any"``: floats become float32.
+
+    Raises
+    ------
+    LabelError
+        For labels out of range, with fractions, or of another number of classes than the net's.
+    DataError
+        For other shapes than the output's.
+    NonFiniteDataError
+        For NaN and infinity.
+
+    Examples
+    --------
+    >>> fit_targets(torch.tensor([[0], [2]]), TargetRule("classes", (3,)))
+    tensor([0, 2])
+    """
+    return map_rules(lambda leaf, leaf_rule, leaf_name: _fit(leaf, leaf_rule, leaf_name, values), rule, y, name)
+
+
+def _fit(y: Tensor, rule: TargetRule, name: str, values: bool) -> Tensor:
+    if rule.kind == "classes":
+        return _classes(y, rule, name, values)
+    if rule.kind == "any" and not y.is_floating_point():
+        return y
+    y = y.to(torch.float32)
+    if values:
+        check_finite(y, name)
+    if rule.kind == "any":
+        return y
+    y = _align(y, rule, name)
+    if rule.kind == "binary" and values:
+        _check_binary(y, rule, name)
+    return y
+
+
+def _align(y: Tensor, rule: TargetRule, name: str) -> Tensor:
+    if rule.output_shape is None:
+        return y
+    wanted = (y.shape[0], *rule.output_shape)
+    if tuple(y.shape) == wanted:
+        return y
+    if _without_ones(tuple(y.shape[1:])) == _without_ones(rule.output_shape):
+        return y.reshape(wanted)
+    raise DataError(
+        f"{name} must have the shape of the net's output for {rule.loss}, {_shown(rule.output_shape)}, got "
+        f"{tuple(y.shape)}. {_align_hint(y, rule)}"
+    )
+
+
+def _align_hint(y: Tensor, rule: TargetRule) -> str:
+    output = rule.output_shape or ()
+    if y.dim() == 1 and rule.kind == "binary":
+        return (
+            f"For one yes-or-no label per sample end the net with one output; for {output[0]} classes use "
+            'loss="cross_entropy".'
+        )
+    if y.dim() == 1 and len(output) == 1:
+        return "For one number per sample end the net with one output."
+    return f"Let the net end with {math.prod(y.shape[1:])} outputs per sample of that shape, or reshape the targets."
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
+
+
+def _check_binary(y: Tensor, rule: TargetRule, name: str) -> None:
+    low, high = bounds(y)
+    if low >= 0 and high <= 1:
+        return
+    bad = (y < 0) | (y > 1)
+    hint = ""
+    if low == -1 and high == 1:
+        hint = f" Labels of -1 and 1 become 0 and 1 with ({name} + 1) / 2."
+    elif low == 1 and high == 2:
+        hint = " Labels start at 0: subtract 1."
+    elif high > 1 and low >= 0:
+        hint = ' For more than two classes use loss="cross_entropy" and one output per class.'
+    raise LabelError(
+        f"{name} must be between 0 and 1 for {rule.loss}, got {y[bad][0].item():g} in row {first_row(bad)} (values "
+        f"from {low:g} to {high:g}).{hint}"
+    )
+
+
+def _classes(y: Tensor, rule: TargetRule, name: str, values: bool) -> Tensor:
+    output = rule.output_shape
+    _check_class_output(rule, name)
+    if output is None:
+        if y.dim() == 2 and y.shape[1] > 1 and _is_one_hot(y):
+            return _from_one_hot(y)
+        y = y.squeeze(1) if y.dim() == 2 and y.shape[1] == 1 else y
+        return _indices(y, rule, name, values)
+    spatial, got = output[1:], tuple(y.shape[1:])
+    if got == spatial or (got == (1, *spatial)):
+        return _indices(y.reshape(y.shape[0], *spatial), rule, name, values)
+    if got == output:
+        return _class_rows(y, rule, name)
+    if y.dim() == 2 and spatial == () and _is_one_hot(y):
+        raise LabelError(
+            f"{name} is one-hot with {y.shape[1]} columns, but the net's output has {output[0]} classes. Let the net "
+            f"end with {y.shape[1]} outputs, or pass class indices: {name}.argmax(1)."
+        )
+    raise LabelError(_bad_class_shape(y, rule, name))
+
+
+def _check_class_output(rule: TargetRule, name: str) -> None:
+    output = rule.output_shape
+    if output is None or (output and output[0] > 1):
+        return
+    raise LabelError(
+        f"{name} holds class labels for {rule.loss}, which needs one output per class, but the net's output is "
+        f'{_shown(output)}: one number per sample. For two classes use loss="bce" with this output; otherwise end the '
+        "net with as many outputs as there are classes."
+    )
+
+
+def _bad_class_shape(y: Tensor, rule: TargetRule, name: str) -> str:
+    output = rule.output_shape or ()
+    text = (
+        f"{name} must be class labels of shape {_shown(output[1:])} for the net's output {_shown(output)} and "
+        f"{rule.loss}, got {describe(y)}."
+    )
+    if len(output) > 1 and (y.dim() == 1 or tuple(y.shape[1:]) in ((1,), output[:1])):
+        return f"{text} For one label per sample a Flatten or GlobalAvgPool before the last Dense layer is missing."
+    if len(output) == 1 and y.dim() == 2:
+        return f'{text} For several labels per sample use loss="bce".'
+    if len(output) == 1:
+        return f"{text} For a label per pixel the net must keep its spatial axes: no Flatten or pooling to one."
+    return f"{text} Resize the labels to the output, or let the net give outputs of the labels' size."
+
+
+def _is_one_hot(y: Tensor) -> bool:
+    low, high = bounds(y) if y.dtype != torch.bool else (0, 1)
+    if low != 0 or high != 1:
+        return False
+    if y.is_floating_point() and not bool(((y == 0) | (y == 1)).all()):
+        return False
+    return bool((y.sum(dim=1) == 1).all())
+
+
+def _from_one_hot(y: Tensor) -> Tensor:
+    return (y.to(torch.uint8) if y.dtype == torch.bool else y).argmax(dim=1)
+
+
+def _class_rows(y: Tensor, rule: TargetRule, name: str) -> Tensor:
+    """Labels with an axis of classes: exact one-hot, or probabilities."""
+    if y.is_floating_point():
+        check_finite(y, name)
+    if _is_one_hot(y):
+        return _from_one_hot(y)
+    if not y.is_floating_point():
+        counts = y.sum(dim=1)
+        row = first_row(counts != 1) if bool((counts != 1).any()) else 0
+        raise LabelError(
+            f"{name} must be one-hot (a single 1 per sample) or class indices for {rule.loss}, got {describe(y)} that "
+            f'is neither, first in row {row}. For several labels per sample use loss="bce".'
+        )
+    y = y.to(torch.float32)
+    bad = (y < 0).any(dim=1) | ((y.sum(dim=1) - 1).abs() > _SUM_TOLERANCE)
+    if bool(bad.any()):
+        row = first_row(bad)
+        raise LabelError(
+            f"{name} has one row per class, which must be probabilities: at least 0 with the sum 1. Row {row} has "
+            f"the sum {y[row].sum().item() / max(1, y[row, 0].numel()):g} and the least value {y[row].min().item():g}."
+        )
+    return y
+
+
+def _indices(y: Tensor, rule: TargetRule, name: str, values: bool) -> Tensor:
+    if y.is_floating_point():
+        check_finite(y, name)
+        bad = y != y.round()
+        if bool(bad.any()):
+            raise LabelError(
+                f"{name} must be whole numbers for {rule.loss}, got {y[bad][0].item():g} in row {first_row(bad)}. "
+                'For numbers to predict use loss="mse".'
+            )
+    y = y.to(torch.int64)
+    if values:
+        _check_range(y, rule, name)
+    return y
+
+
+def _check_range(y: Tensor, rule: TargetRule, name: str) -> None:
+    classes = rule.output_shape[0] if rule.output_shape else 1 << 62
+    low, high = bounds(y)
+    if low >= 0 and high < classes:
+        return
+    bad = (y < 0) | (y >= classes)
+    if rule.ignore_index is not None:
+        bad &= y != rule.ignore_index
+        if not bool(bad.any()):
+            return
+    row = first_row(bad)
+    value = int(y[bad][0])
+    limit = f"from 0 to {classes - 1} (the net has {classes} outputs)" if rule.output_shape else "from 0 on"
+    hint = _range_hint(value, int(low), int(high), classes, rule)
+    raise LabelError(f"{name} must hold labels {limit} for {rule.loss}, got {value} in row {row}.{hint}")
+
+
+def _range_hint(value: int, low: int, high: int, classes: int, rule: TargetRule) -> str:
+    if rule.output_shape and low >= 1 and high == classes:
+        return " These labels start at 1: subtract 1."
+    if value == -100:
+        return " torch would skip such rows in silence; remove them, or name it: CrossEntropyLoss(ignore_index=-100)."
+    if value < 0:
+        return " Remove those rows, or name the label to skip: CrossEntropyLoss(ignore_index=...)."
+    return f" End the net with {high + 1} outputs, or correct the labels." if rule.output_shape else ""
+
+
+def _shown(shape: tuple[int, ...] | None) -> str:
+    return f"({', '.join(['N', *map(str, shape or ())])}{',' if not shape else ''})"

@@ -1,0 +1,81 @@
+"""Checks of the values in a tensor: one pass, no temporary of the tensor's size."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from easyconv.errors import NonFiniteDataError
+
+__all__ = ["bounds", "check_finite", "describe", "first_row"]
+
+_CHUNK = 1 << 20
+
+
+def bounds(tensor: Tensor) -> tuple[float, float]:
+    """The least and the greatest value; NaN where there is one NaN.
+
+    Examples
+    --------
+    >>> bounds(torch.tensor([3, 1, 2]))
+    (1, 3)
+    """
+    low, high = torch.aminmax(tensor)
+    return low.item(), high.item()
+
+
+def check_finite(tensor: Tensor, name: str) -> Tensor:
+    """Refuse NaN and infinity.
+
+    Raises
+    ------
+    NonFiniteDataError
+        With the count and the first row.
+
+    Examples
+    --------
+    >>> check_finite(torch.tensor([1.0, 2.0]), "x")
+    tensor([1., 2.])
+    """
+    if not tensor.is_floating_point() or tensor.numel() == 0 or all(map(math.isfinite, bounds(tensor))):
+        return tensor
+    rows = max(1, _CHUNK * tensor.shape[0] // tensor.numel())
+    count, row = 0, -1
+    for start in range(0, tensor.shape[0], rows):
+        bad = ~torch.isfinite(tensor[start : start + rows])
+        found = int(bad.sum())
+        if found and row < 0:
+            row = start + first_row(bad)
+        count += found
+    raise NonFiniteDataError(
+        f"{name} must hold finite numbers, got {count} that {'is' if count == 1 else 'are'} NaN or infinite (as "
+        f"float32), the first in row {row}. Remove those rows, or fill them: numpy.nan_to_num({name})."
+    )
+
+
+def first_row(mask: Tensor) -> int:
+    """The first row in which ``mask`` is true anywhere; the caller knows that there is one.
+
+    Examples
+    --------
+    >>> first_row(torch.tensor([[False, False], [False, True]]))
+    1
+    """
+    return int(mask.reshape(mask.shape[0], -1).any(dim=1).to(torch.uint8).argmax())
+
+
+def describe(value: Any) -> str:
+    """The dtype and shape of an array, or the type of anything else, for messages.
+
+    Examples
+    --------
+    >>> describe(torch.ones(2, 3))
+    'float32 of shape (2, 3)'
+    >>> describe("cat")
+    "'cat' (str)"
+    """
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"

@@ -1,0 +1,68 @@
+"""Where a model runs."""
+
+import os
+
+import torch
+
+from easyconv.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["DEVICE_VARIABLE", "best_device", "resolve_device"]
+
+DEVICE_VARIABLE = "EASYCONV_DEVICE"
+
+
+def best_device() -> torch.device:
+    """The fastest device of this machine: CUDA, then Apple's MPS, then Intel's XPU, then the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    if torch.xpu.is_available():
+        return torch.device("xpu")
+    return torch.device("cpu")
+
+
+def resolve_device(device: str | torch.device = "auto") -> torch.device:
+    """The device that ``compile(device=...)`` names.
+
+    Parameters
+    ----------
+    device : str or torch.device, default "auto"
+        ``"auto"`` takes the environment variable ``EASYCONV_DEVICE`` where it is set, and the fastest device of this
+        machine otherwise. Anything else is torch's own: ``"cpu"``, ``"cuda:1"``.
+
+    Raises
+    ------
+    ArgumentError
+        When there is no such device.
+    ArgumentTypeError
+        When ``device`` is neither a string nor a ``torch.device``.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    if isinstance(device, str) and device.lower() == "auto":
+        named = os.environ.get(DEVICE_VARIABLE, "")
+        if named.lower() in ("", "auto"):
+            return best_device()
+        return _usable(named, source=f"the environment variable {DEVICE_VARIABLE}")
+    if isinstance(device, (str, torch.device)):
+        return _usable(device, source="device")
+    raise ArgumentTypeError(
+        f"device must be 'auto', a name like 'cpu' or 'cuda:0', or a torch.device, "
+        f"got {device!r} ({type(device).__name__})."
+    )
+
+
+def _usable(device: str | torch.device, source: str) -> torch.device:
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ArgumentError(
+            f"{source} is {str(device)!r}, which this machine cannot use ({str(error).splitlines()[0]}). "
+            "Pass 'auto' to take the fastest device there is, or 'cpu'."
+        ) from error
+    return found

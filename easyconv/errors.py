@@ -1,0 +1,149 @@
+"""Every error and warning that easyconv raises.
+
+The tree (each error also inherits the builtin in brackets, so plain ``except`` clauses work)::
+
+    EasyconvError
+    ├── ArgumentError          [ValueError]      an argument has a value that makes no sense
+    │   ├── UnknownNameError                     a name that is not in the list; the nearest are suggested
+    │   └── DataError                            data that cannot be made right
+    │       ├── EmptyDataError                   no rows, or a source that yields no batch
+    │       ├── LengthError                      inputs, targets or weights of different lengths
+    │       ├── NonFiniteDataError               NaN or infinity in the data
+    │       └── LabelError                       labels that do not fit the loss or the net
+    ├── ArgumentTypeError      [TypeError]       an argument of the wrong type
+    │   └── DataTypeError                        data of a type that cannot become a tensor
+    ├── ReservedNameError      [AttributeError]  a submodule named like a method of Model
+    ├── StateError             [RuntimeError]    a call that is not possible now
+    │   ├── NotBuiltError                        sizes are not known yet
+    │   ├── NotCompiledError                     compile() has not been called
+    │   ├── DataExhaustedError                   a source ended before the epoch did
+    │   └── NonFiniteLossError                   the loss became NaN or infinite
+    ├── ShapeError             [RuntimeError, ValueError]  a layer that cannot take what it was given
+    ├── LayerNotFoundError     [LookupError]     no layer of that name or index
+    ├── WeightsError           [RuntimeError]    a weights file that is damaged or does not fit
+    ├── FileMissingError       [FileNotFoundError]  no file at that path
+    ├── FileWriteError         [OSError]         a file that cannot be written
+    └── MissingExtraError      [ImportError]     an optional package that is not installed
+
+    EasyconvWarning            [UserWarning]     goes on, but somebody should look
+
+A message says what was expected, what came, and what to do.
+"""
+
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "DataError",
+    "DataExhaustedError",
+    "DataTypeError",
+    "EasyconvError",
+    "EasyconvWarning",
+    "EmptyDataError",
+    "FileMissingError",
+    "FileWriteError",
+    "LabelError",
+    "LayerNotFoundError",
+    "LengthError",
+    "MissingExtraError",
+    "NonFiniteDataError",
+    "NonFiniteLossError",
+    "NotBuiltError",
+    "NotCompiledError",
+    "ReservedNameError",
+    "ShapeError",
+    "StateError",
+    "UnknownNameError",
+    "WeightsError",
+]
+
+
+class EasyconvError(Exception):
+    """Base of every error that easyconv raises."""
+
+
+class ArgumentError(EasyconvError, ValueError):
+    """An argument has a value that makes no sense."""
+
+
+class UnknownNameError(ArgumentError):
+    """A name that is not in the list; the message suggests the nearest ones."""
+
+
+class DataError(ArgumentError):
+    """Data that cannot be made right."""
+
+
+class EmptyDataError(DataError):
+    """No rows, or a source that yields no batch."""
+
+
+class LengthError(DataError):
+    """Inputs, targets or weights of different lengths."""
+
+
+class NonFiniteDataError(DataError):
+    """NaN or infinity in the data."""
+
+
+class LabelError(DataError):
+    """Labels that do not fit the loss or the net."""
+
+
+class ArgumentTypeError(EasyconvError, TypeError):
+    """An argument of the wrong type."""
+
+
+class DataTypeError(ArgumentTypeError):
+    """Data of a type that cannot become a tensor."""
+
+
+class ReservedNameError(EasyconvError, AttributeError):
+    """A submodule or parameter named like a public attribute of ``Model``."""
+
+
+class StateError(EasyconvError, RuntimeError):
+    """A call that is not possible in the present state."""
+
+
+class NotBuiltError(StateError):
+    """The sizes of some layers are not known yet."""
+
+
+class NotCompiledError(StateError):
+    """``compile()`` has not been called."""
+
+
+class DataExhaustedError(StateError):
+    """A source of batches ended before the epoch did."""
+
+
+class NonFiniteLossError(StateError):
+    """The loss became NaN or infinite."""
+
+
+class ShapeError(EasyconvError, RuntimeError, ValueError):
+    """A layer that cannot take the tensor that reached it."""
+
+
+class LayerNotFoundError(EasyconvError, LookupError):
+    """No layer of that name or index."""
+
+
+class WeightsError(EasyconvError, RuntimeError):
+    """A weights file that is damaged or does not fit the net."""
+
+
+class FileMissingError(EasyconvError, FileNotFoundError):
+    """No file at that path."""
+
+
+class FileWriteError(EasyconvError, OSError):
+    """A file that cannot be written."""
+
+
+class MissingExtraError(EasyconvError, ImportError):
+    """An optional package that is not installed; the message names the extra to install."""
+
+
+class EasyconvWarning(UserWarning):
+    """Training goes on, but somebody should look."""

@@ -1,0 +1,49 @@
+"""Layers, blocks and containers.
+
+The layers are functions that make plain ``torch.nn`` layers; those that infer the size of their input become the plain
+class at the first forward pass. Arguments have torch's names; the layout is channels first.
+"""
+
+from easyconv.layers.activations import Activation
+from easyconv.layers.blocks import ConvBlock, InceptionA
+from easyconv.layers.containers import Parallel, Residual
+from easyconv.layers.convolution import Conv1D, Conv2D, Conv3D, ConvTranspose2D
+from easyconv.layers.dense import Dense, Embedding
+from easyconv.layers.global_pooling import GlobalAvgPool1D, GlobalAvgPool2D, GlobalMaxPool1D, GlobalMaxPool2D
+from easyconv.layers.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from easyconv.layers.pooling import AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D
+from easyconv.layers.reshaping import Dropout, Dropout2D, Flatten, Reshape, Upsample, ZeroPad2D
+
+__all__ = [
+    "Activation",
+    "AvgPool1D",
+    "AvgPool2D",
+    "AvgPool3D",
+    "BatchNorm",
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "ConvBlock",
+    "ConvTranspose2D",
+    "Dense",
+    "Dropout",
+    "Dropout2D",
+    "Embedding",
+    "Flatten",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GroupNorm",
+    "InceptionA",
+    "LayerNorm",
+    "LocalResponseNorm",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPool3D",
+    "Parallel",
+    "Reshape",
+    "Residual",
+    "Upsample",
+    "ZeroPad2D",
+]

@@ -1,0 +1,236 @@
+"""Blocks that nets are built of."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from easyconv.arguments import check_choice, check_integer, check_number
+from easyconv.errors import ArgumentError, ArgumentTypeError
+from easyconv.layers.activations import ActivationLike, make_activation
+from easyconv.layers.checks import Size
+from easyconv.layers.containers import Branch, Parallel
+from easyconv.layers.convolution import Conv2D
+from easyconv.layers.keywords import torch_words
+from easyconv.layers.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from easyconv.layers.pooling import AvgPool2D, MaxPool2D
+from easyconv.layers.reshaping import Dropout
+from easyconv.names import look_up
+
+__all__ = ["ConvBlock", "InceptionA"]
+
+_STEPS = ("conv", "norm", "activation", "pool", "dropout")
+_NORMS: dict[str, Callable[[], nn.Module]] = {
+    "batch": BatchNorm,
+    "group": GroupNorm,
+    "layer": lambda: LayerNorm(3),
+    "lrn": LocalResponseNorm,
+}
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution → batch norm → ReLU → max-pool; every part can be changed or left out.
+
+    ========== ===================== ===========================================
+    child      made of               output for (N, C, H, W), with the defaults
+    ========== ===================== ===========================================
+    conv       `Conv2D`              (N, out_channels, H, W)
+    norm       ``norm``              the same
+    activation ``activation``        the same
+    pool       ``pool``              (N, out_channels, H // pool, W // pool)
+    dropout    `Dropout`             the same
+    ========== ===================== ===========================================
+
+    Parameters
+    ----------
+    out_channels : int
+        Number of filters.
+    kernel_size : int or tuple of int, default 3
+        Size of the filters.
+    stride : int or tuple of int, default 1
+        Step of the filters.
+    padding : int, tuple of int, "same" or "valid", default "same"
+        As in `Conv2D`.
+    groups, dilation : int, default 1
+        As in `Conv2D`.
+    bias : bool, optional
+        Whether the convolution adds a bias. By default it does, unless the norm follows at once and takes the mean
+        away again.
+    norm : "batch", "group", "layer", "lrn", torch.nn.Module, callable or None, default "batch"
+        Normalization. ``"group"`` is `GroupNorm` with 32 groups, ``"layer"`` normalizes whole images, ``"lrn"`` is
+        `LocalResponseNorm`; a callable makes a module; None leaves it out.
+    activation : str, type, torch.nn.Module, callable or None, default "relu"
+        As `Activation` takes it; None leaves it out.
+    pool : int, tuple of int, torch.nn.Module or None, default None
+        Window of the pooling, which is its step too, or a pooling of your own; None leaves it out.
+    pool_type : {"max", "avg"}, default "max"
+        Kind of the pooling.
+    dropout : float, default 0.0
+        Probability of a zero; 0 leaves it out. It comes last, unless ``order`` names it.
+    order : str, default "conv norm activation pool"
+        Order of the parts. Parts that it does not name must be left out.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        When an argument makes no sense, or has another name here.
+
+    References
+    ----------
+    Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.2, for the order and the bias that is left out;
+    He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016, for ``order="norm activation conv"``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> block = ConvBlock(32, pool=2)
+    >>> block(torch.zeros(2, 3, 8, 8)).shape
+    torch.Size([2, 32, 4, 4])
+    >>> [name for name, _ in block.named_children()]
+    ['conv', 'norm', 'activation', 'pool']
+    """
+
+    @torch_words
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: Size = 3,
+        stride: Size = 1,
+        *,
+        padding: str | Size = "same",
+        groups: int = 1,
+        dilation: Size = 1,
+        bias: bool | None = None,
+        norm: str | nn.Module | Callable[[], nn.Module] | None = "batch",
+        activation: ActivationLike = "relu",
+        pool: Size | nn.Module | None = None,
+        pool_type: str = "max",
+        dropout: float = 0.0,
+        order: str = "conv norm activation pool",
+    ) -> None:
+        super().__init__()
+        check_choice("pool_type", pool_type, ("max", "avg"))
+        wanted = {
+            "conv": True,
+            "norm": norm is not None,
+            "activation": activation is not None,
+            "pool": pool is not None,
+            "dropout": check_number("dropout", dropout, minimum=0, below=1) > 0,
+        }
+        steps = _steps(order, wanted)
+        if bias is None:
+            bias = "conv norm" not in " ".join(steps)
+        makers: dict[str, Callable[[], nn.Module]] = {
+            "conv": lambda: Conv2D(
+                out_channels, kernel_size, stride, padding=padding, dilation=dilation, groups=groups, bias=bias
+            ),
+            "norm": lambda: _norm(norm),
+            "activation": lambda: make_activation(activation),
+            "pool": lambda: _pool(pool, pool_type),
+            "dropout": lambda: Dropout(dropout),
+        }
+        for step in steps:
+            self.add_module(step, makers[step]())
+
+
+def _steps(order: object, wanted: dict[str, bool]) -> list[str]:
+    if not isinstance(order, str):
+        raise ArgumentTypeError(f"order must be words like 'conv norm activation pool', got {order!r}.")
+    words = order.split()
+    for word in words:
+        check_choice("order", word, _STEPS)
+    if "dropout" not in words:
+        words.append("dropout")
+    lost = [step for step in _STEPS if wanted[step] and words.count(step) != 1]
+    if lost:
+        raise ArgumentError(f"order must name {' and '.join(lost)} once, got {order!r}; leave a part out with None.")
+    return [word for word in words if wanted[word]]
+
+
+def _norm(norm: Any) -> nn.Module:
+    if isinstance(norm, str):
+        return look_up(norm, _NORMS, "norm")()
+    made = norm() if callable(norm) and not isinstance(norm, nn.Module) else norm
+    if not isinstance(made, nn.Module):
+        raise ArgumentTypeError(f"norm must be a name, a module or a callable that makes one, got {norm!r}.")
+    return made
+
+
+def _pool(pool: Any, pool_type: str) -> nn.Module:
+    if isinstance(pool, nn.Module):
+        return pool
+    if isinstance(pool, bool):
+        raise ArgumentTypeError(f"pool must be the size of a window like 2, a module or None, got {pool!r}.")
+    return MaxPool2D(pool) if pool_type == "max" else AvgPool2D(pool)
+
+
+class InceptionA(Parallel):
+    """Four branches of convolutions side by side, concatenated along the channels.
+
+    =============== ================================== ================================
+    branch          layers                             output for (N, C, H, W)
+    =============== ================================== ================================
+    branch1x1       1x1                                (N, 16, H, W)
+    branch5x5       1x1 → 5x5                          (N, 24, H, W)
+    branch3x3       1x1 → 3x3 → 3x3                    (N, 24, H, W)
+    branch_pool     average pool 3, stride 1 → 1x1     (N, 24, H, W)
+    together        in this order                      (N, 88, H, W)
+    =============== ================================== ================================
+
+    The convolutions have biases, and neither norm nor activation.
+
+    Parameters
+    ----------
+    branch1x1 : int, default 16
+        Channels of the 1x1 convolution.
+    branch5x5 : tuple of two int, default (16, 24)
+        Channels of the 1x1 and the 5x5 convolution.
+    branch3x3 : tuple of three int, default (16, 24, 24)
+        Channels of the 1x1 and the two 3x3 convolutions.
+    branch_pool : int, default 24
+        Channels of the 1x1 convolution after the pooling.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        When an argument makes no sense.
+
+    References
+    ----------
+    Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, figure 2, for the idea; Szegedy et al., "Rethinking
+    the Inception Architecture for Computer Vision", CVPR 2016, figure 5, for the two 3x3 convolutions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> InceptionA()(torch.zeros(1, 10, 12, 12)).shape
+    torch.Size([1, 88, 12, 12])
+    """
+
+    @torch_words
+    def __init__(
+        self,
+        branch1x1: int = 16,
+        branch5x5: tuple[int, int] = (16, 24),
+        branch3x3: tuple[int, int, int] = (16, 24, 24),
+        *,
+        branch_pool: int = 24,
+    ) -> None:
+        reduce5, out5 = _widths("branch5x5", branch5x5, 2)
+        reduce3, middle3, out3 = _widths("branch3x3", branch3x3, 3)
+        branches: dict[str, Branch] = {
+            "branch1x1": Conv2D(check_integer("branch1x1", branch1x1, minimum=1), 1),
+            "branch5x5": [Conv2D(reduce5, 1), Conv2D(out5, 5, padding=2)],
+            "branch3x3": [Conv2D(reduce3, 1), Conv2D(middle3, 3, padding=1), Conv2D(out3, 3, padding=1)],
+            "branch_pool": [
+                AvgPool2D(3, stride=1, padding=1),
+                Conv2D(check_integer("branch_pool", branch_pool, minimum=1), 1),
+            ],
+        }
+        super().__init__(branches)
+
+
+def _widths(name: str, values: object, count: int) -> tuple[int, ...]:
+    if not isinstance(values, (tuple, list)) or len(values) != count:
+        raise ArgumentTypeError(f"{name} must be {count} numbers of channels, got {values!r}.")
+    return tuple(check_integer(name, value, minimum=1) for value in values)

@@ -1,0 +1,229 @@
+"""One loss of one output: its checks, its mean, and its mean under sample weights."""
+
+import copy
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from easyconv.errors import ArgumentError, ArgumentTypeError, LabelError, LengthError
+from easyconv.losses.table import Expects, LossKind, TargetKind, find_by_name, find_by_object
+from easyconv.losses.trees import describe
+
+__all__ = ["SingleLoss", "make_single"]
+
+_TORCH_IGNORE_INDEX = -100
+
+
+class SingleLoss:
+    """A loss of one output, or a custom loss of everything; made by `make_single`.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(output, target)``.
+    kind : LossKind or None
+        What is known about it; ``None`` for a custom loss.
+    name : str
+        For messages and logs.
+    """
+
+    def __init__(self, function: Callable[..., Any], kind: LossKind | None, name: str) -> None:
+        self.name = name
+        self.is_custom = kind is None
+        self.target_kind: TargetKind = kind.target_kind if kind else "any"
+        self.expects: Expects = kind.expects if kind else "any"
+        self.activation = kind.activation if kind else None
+        self.classes = kind.classes if kind else None
+        self.ignore_index = _ignore_index(function)
+        self._function = function
+        self._same_shape = self.target_kind in ("binary", "values")
+        self._reduction = _reduction_of(function)
+
+    def __call__(self, output: Any, target: Any, sample_weight: Tensor | None = None) -> Tensor:
+        """Mean loss, 0-dim; with weights Σ w·l / N."""
+        if self._same_shape and output.shape != target.shape:
+            target = _align(target, output, self.name)
+        if sample_weight is not None:
+            return self._weighted(output, target, sample_weight)
+        loss = self._function(output, target)
+        if isinstance(loss, Tensor) and loss.ndim == 0 and (loss.requires_grad or not _needs_gradient(output)):
+            return loss
+        return self._checked(loss, output).mean()
+
+    def modules(self) -> Iterator[nn.Module]:
+        """The loss itself where it is a module."""
+        if isinstance(self._function, nn.Module):
+            yield self._function
+
+    def _checked(self, loss: Any, output: Any) -> Tensor:
+        """The loss that a custom function returned, or a message that says what is wrong with it."""
+        if not isinstance(loss, Tensor):
+            raise ArgumentTypeError(
+                f"The loss {self.name!r} returned {describe(loss)} ({loss!r}), not a tensor. Return a tensor, computed "
+                "by torch from the outputs: no .item(), float() or NumPy on the way."
+            )
+        rows = _rows(output)
+        if loss.ndim and loss.numel() != 1 and loss.shape[0] != rows:
+            raise ArgumentError(
+                f"The loss {self.name!r} returned a tensor of shape {tuple(loss.shape)} for a batch of {rows} rows. "
+                "Return one value (shape ()) or one value per row, which are averaged."
+            )
+        if not loss.is_floating_point():
+            raise ArgumentTypeError(f"The loss {self.name!r} returned a tensor of {loss.dtype}; it must be floating.")
+        if _needs_gradient(output) and not loss.requires_grad:
+            raise ArgumentError(
+                f"The loss {self.name!r} returned a tensor that has no gradient, so nothing can be learned. Do not "
+                "call .detach(), .item(), .argmax() or torch.tensor() on the way from the outputs to the loss."
+            )
+        return loss
+
+    def _weighted(self, output: Any, target: Any, sample_weight: Tensor) -> Tensor:
+        each = self._checked(self._each(output, target), output)
+        rows = _rows(output)
+        if each.ndim == 0 or each.shape[0] != rows:
+            raise ArgumentError(
+                f"sample_weight and class_weight need a loss per row, but {self.name!r} returns a tensor of shape "
+                f"{tuple(each.shape)} for {rows} rows. Return one value per row (they are averaged), or a module that "
+                'has reduction="none".'
+            )
+        if sample_weight.numel() != rows:
+            raise LengthError(
+                f"sample_weight must have one weight per row, shape ({rows},), got {tuple(sample_weight.shape)}."
+            )
+        weighted = each * sample_weight.to(each.dtype).reshape(-1, *[1] * (each.ndim - 1))
+        if self._reduction == "sum":
+            return weighted.sum()
+        if self._reduction == "batchmean":
+            return weighted.sum() / rows
+        if self.ignore_index is not None and target.shape == each.shape:
+            kept: Tensor = target != self.ignore_index
+            return weighted.sum() / kept.sum()
+        return weighted.mean()
+
+    def _each(self, output: Any, target: Any) -> Any:
+        """The loss before it is reduced."""
+        if isinstance(self._function, nn.Module):
+            return (
+                self._unreduced(output, target)
+                if hasattr(self._function, "reduction")
+                else self._function(output, target)
+            )
+        if not self.is_custom:
+            return self._function(output, target, reduction="none")
+        return self._function(output, target)
+
+    @functools.cached_property
+    def _unreduced(self) -> nn.Module:
+        # A shallow copy shares parameters and buffers with the user's module, so it follows it from device to device.
+        module = copy.copy(self._function)
+        module.reduction = "none"  # type: ignore[attr-defined]
+        return module  # type: ignore[return-value]
+
+
+def make_single(loss: Any) -> SingleLoss:
+    """The loss that a name, module, class or function stands for; errors as in `make_objective`.
+
+    Examples
+    --------
+    >>> make_single("l1").name
+    'mae'
+    >>> make_single(nn.CrossEntropyLoss(ignore_index=255)).ignore_index
+    255
+    """
+    if isinstance(loss, str):
+        kind = find_by_name(loss)
+        return SingleLoss(kind.make(), kind, kind.name)
+    if isinstance(loss, type):
+        loss = _instance(loss)
+    if not callable(loss):
+        raise ArgumentTypeError(
+            "loss must be a name like 'cross_entropy', a loss module, a function loss(output, target), or a list or "
+            f"dict of them, got {loss!r} ({type(loss).__name__})."
+        )
+    _check_signature(loss)
+    known = find_by_object(loss)
+    return SingleLoss(loss, known, known.name if known else _name_of(loss))
+
+
+def _instance(loss: type) -> nn.Module:
+    if not issubclass(loss, nn.Module):
+        raise ArgumentTypeError(
+            f"loss is the class {loss.__name__}, which is no torch.nn.Module. Pass an object of it."
+        )
+    try:
+        return loss()
+    except TypeError as error:
+        raise ArgumentTypeError(
+            f"loss is the class {loss.__name__}, which cannot be made without arguments ({error}). "
+            f"Pass an object: loss={loss.__name__}(...)."
+        ) from error
+
+
+def _check_signature(loss: Callable[..., Any]) -> None:
+    target = loss.forward if isinstance(loss, nn.Module) else loss
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):  # builtins that tell nothing about themselves
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise ArgumentError(
+            f"The loss {_name_of(loss)!r} must take two arguments, (output, target), but its signature is {signature}. "
+            "Wrap it: loss=lambda output, target: ..."
+        ) from error
+
+
+def _name_of(loss: Any) -> str:
+    bare = getattr(loss, "func", loss)
+    name = getattr(bare, "__name__", None)
+    return name if isinstance(name, str) else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(bare).__name__).lower()
+
+
+def _option(function: Any, name: str) -> Any:
+    """What a loss module, or a ``partial`` of a loss function, was given as ``name``."""
+    if isinstance(function, functools.partial):
+        return function.keywords.get(name)
+    return getattr(function, name, None)
+
+
+def _ignore_index(function: Any) -> int | None:
+    index = _option(function, "ignore_index")
+    return index if isinstance(index, int) and index != _TORCH_IGNORE_INDEX else None
+
+
+def _reduction_of(function: Any) -> str:
+    reduction = _option(function, "reduction")
+    return reduction if isinstance(reduction, str) else "mean"
+
+
+def _align(target: Any, output: Any, name: str) -> Tensor:
+    """(N,) and (N, 1) mean the same; torch would broadcast them to (N, N) in silence."""
+    squeezed = [size for size in target.shape[1:] if size != 1] == [size for size in output.shape[1:] if size != 1]
+    if target.ndim and output.ndim and squeezed and target.shape[0] == output.shape[0]:
+        return torch.reshape(target, output.shape)
+    raise LabelError(
+        f"The loss {name!r} compares outputs with targets of the same shape, but the net's output has shape "
+        f"{tuple(output.shape)} and the target {tuple(target.shape)}."
+    )
+
+
+def _needs_gradient(output: Any) -> bool:
+    if isinstance(output, Tensor):
+        return output.requires_grad
+    if isinstance(output, dict):
+        return any(_needs_gradient(part) for part in output.values())
+    return isinstance(output, (tuple, list)) and any(_needs_gradient(part) for part in output)
+
+
+def _rows(output: Any) -> int:
+    """Rows of the first tensor, 1 where there is none to look at."""
+    if isinstance(output, Tensor):
+        return output.shape[0] if output.ndim else 1
+    parts = list(output.values()) if isinstance(output, dict) else output
+    return _rows(parts[0]) if isinstance(parts, (tuple, list)) and parts else 1

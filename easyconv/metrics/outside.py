@@ -1,0 +1,257 @@
+"""Metrics that others wrote: functions, and objects of torchmetrics."""
+
+import copy
+import re
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
+from easyconv.metrics.base import Mean, Metric, accumulator_dtype, not_fitting, rows_of
+from easyconv.metrics.classification import Kind
+from easyconv.names import optional_import
+
+__all__ = ["AUROC", "AveragePrecision", "FunctionMetric", "TorchMetric", "snake_case"]
+
+
+def snake_case(name: str) -> str:
+    """Name of a class as a name in logs.
+
+    Examples
+    --------
+    >>> snake_case("MulticlassF1Score"), snake_case("AUROC")
+    ('multiclass_f1_score', 'auroc')
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+class FunctionMetric(Metric):
+    """Mean over rows of what a function returns.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(output, target)`` returns one value, the mean of the batch, which counts as often as the batch has
+        rows; or one value per row, of shape (N,) or (N, 1).
+    name : str, optional
+        The function's own name where it is left out.
+
+    Raises
+    ------
+    ArgumentTypeError
+        In ``update``, when the function returns something that is neither a tensor nor a number.
+    ArgumentError
+        In ``update``, when it returns a tensor of another shape.
+
+    Examples
+    --------
+    >>> def bias(output, target):
+    ...     return (output - target).mean()
+    >>> metric = FunctionMetric(bias)
+    >>> metric.update(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 2.0]))
+    >>> metric.name, float(metric.compute())
+    ('bias', 1.0)
+    """
+
+    def __init__(self, function: Callable[[Any, Any], Any], name: str | None = None) -> None:
+        bare = getattr(function, "func", function)
+        own = getattr(bare, "__name__", None) or snake_case(type(bare).__name__)
+        self.name = own.strip("<>") if name is None else name
+        self._function = function
+        self._mean = Mean()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._mean.reset()
+
+    def update(self, output: Any, target: Any) -> None:
+        """Take in one batch."""
+        value = self._function(output, target)
+        rows = rows_of(output)
+        if isinstance(value, Real):
+            value = torch.tensor(float(value))
+        if not isinstance(value, Tensor):
+            raise ArgumentTypeError(
+                f"The metric {self.name!r} returned {type(value).__name__}, not a tensor. Return one value, or one "
+                "value per row, computed by torch."
+            )
+        if value.ndim and value.shape not in ((rows,), (rows, 1)):
+            raise ArgumentError(
+                f"The metric {self.name!r} returned a tensor of shape {tuple(value.shape)} for a batch of {rows} rows. "
+                "Return one value (shape ()) or one value per row."
+            )
+        self._mean.update(value.to(accumulator_dtype(value.device)).mean() if value.ndim else value, rows)
+
+    def compute(self) -> Tensor:
+        """Mean so far."""
+        if self._mean.is_empty:
+            raise self._nothing_seen()
+        return self._mean.compute()
+
+
+class TorchMetric(Metric):
+    """An object of torchmetrics, or anything else with ``update(output, target)``, ``compute()`` and ``reset()``.
+
+    Parameters
+    ----------
+    metric : object
+        Copied, so that training and validation do not share it.
+    name : str, optional
+        Where it is left out, the name of its class. A collection gives several values: their own names, after
+        ``"<name>_"`` where a name is given.
+    kind : {"any", "classes", "binary", "values"}, default "any"
+        With ``"binary"``, float targets become integers, as torchmetrics wants them.
+
+    Examples
+    --------
+    >>> import torchmetrics
+    >>> metric = TorchMetric(torchmetrics.MeanSquaredError())
+    >>> metric.update(torch.tensor([1.0, 4.0]), torch.tensor([1.0, 2.0]))
+    >>> metric.name, float(metric.compute())
+    ('mean_squared_error', 2.0)
+    """
+
+    def __init__(self, metric: Any, name: str | None = None, *, kind: Kind = "any") -> None:
+        self.name = snake_case(type(metric).__name__) if name is None else name
+        self._prefix = "" if name is None else f"{name}_"
+        self._metric = copy.deepcopy(metric)
+        self._kind = kind
+        self._device: torch.device | None = None
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._metric.reset()
+
+    def update(self, output: Any, target: Any) -> None:
+        """Take in one batch."""
+        if isinstance(output, Tensor) and output.device != self._device and hasattr(self._metric, "to"):
+            self._metric = self._metric.to(output.device)
+            self._device = output.device
+        if self._kind == "binary" and isinstance(target, Tensor) and target.is_floating_point():
+            target = target.long()
+        self._metric.update(output, target)
+
+    def compute(self) -> Tensor:
+        """The value so far, of a metric that has one."""
+        values = self.results()
+        if len(values) != 1:
+            raise StateError(f"The metric {self.name!r} has several values, {sorted(values)}: call results().")
+        return next(iter(values.values()))
+
+    def results(self) -> dict[str, Tensor]:
+        """The values by name."""
+        value = self._metric.compute()
+        if isinstance(value, Mapping):
+            return {f"{self._prefix}{key}": self._scalar(f"{self._prefix}{key}", part) for key, part in value.items()}
+        return {self.name: self._scalar(self.name, value)}
+
+    def _scalar(self, name: str, value: Any) -> Tensor:
+        if isinstance(value, Real):
+            return torch.tensor(float(value))
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise ArgumentError(
+                f"The metric {name!r} computed {what}; a metric must compute one number. Give it an average "
+                "(average='macro'), or look at it outside of fit()."
+            )
+        return value.reshape(()) if value.is_floating_point() else value.reshape(()).float()
+
+
+class _Curve(Metric):
+    """A metric of torchmetrics that is made when the shape of the outputs is known."""
+
+    def __init__(self, name: str, *, logits: bool, kind: Kind) -> None:
+        self.name = name
+        self.logits = logits
+        self.kind = kind
+        self._library = optional_import("torchmetrics.classification", "metrics", f"the metric {name!r}")
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._metric: TorchMetric | None = None
+
+    def update(self, output: Tensor, target: Tensor) -> None:
+        """Take in one batch."""
+        if not isinstance(output, Tensor) or not isinstance(target, Tensor):
+            raise not_fitting(self.name, output, target)
+        binary = self.kind == "binary" or output.ndim < 2 or output.shape[1] == 1
+        if binary and target.shape != output.shape and target.numel() == output.numel():
+            target = target.reshape(output.shape)
+        if not binary and target.ndim == output.ndim:
+            target = target.argmax(dim=1) if target.shape == output.shape else target.squeeze(1)
+        if target.shape != (output.shape if binary else (output.shape[0], *output.shape[2:])):
+            raise not_fitting(self.name, output, target)
+        if self._metric is None:
+            self._metric = TorchMetric(self._make(output, binary), self.name)
+        # torchmetrics would guess, batch by batch, whether it sees probabilities.
+        output = output if not self.logits else output.sigmoid() if binary else output.softmax(dim=1)
+        self._metric.update(output, target.long())
+
+    def compute(self) -> Tensor:
+        """The value so far."""
+        if self._metric is None:
+            raise self._nothing_seen()
+        return self._metric.compute()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Curve":
+        # A module cannot be copied, and need not be.
+        clone = copy.copy(self)
+        clone._metric = copy.deepcopy(self._metric, memo)
+        return clone
+
+    def _make(self, output: Tensor, binary: bool) -> Any:
+        word = type(self).__name__
+        if not binary:
+            return getattr(self._library, f"Multiclass{word}")(num_classes=output.shape[1], validate_args=False)
+        if output.ndim >= 2 and output.shape[1] > 1:
+            return getattr(self._library, f"Multilabel{word}")(num_labels=output.shape[1], validate_args=False)
+        return getattr(self._library, f"Binary{word}")(validate_args=False)
+
+
+class AUROC(_Curve):
+    """Area under the receiver operating characteristic, by torchmetrics.
+
+    Two classes: of class 1. Several: the mean of one class against the rest. All outputs of a pass are kept.
+
+    Parameters
+    ----------
+    name : str, default "auroc"
+    logits : bool, default True
+        Whether outputs are logits rather than probabilities.
+    kind : {"any", "classes", "binary", "values"}, default "any"
+        ``"binary"``: each column is a label of its own.
+
+    Raises
+    ------
+    MissingExtraError
+        When torchmetrics is not installed.
+
+    Examples
+    --------
+    >>> metric = AUROC()
+    >>> metric.update(torch.tensor([3.0, 1.0, 2.0]), torch.tensor([1, 0, 1]))
+    >>> float(metric.compute())
+    1.0
+    """
+
+    def __init__(self, name: str = "auroc", *, logits: bool = True, kind: Kind = "any") -> None:
+        super().__init__(name, logits=logits, kind=kind)
+
+
+class AveragePrecision(_Curve):
+    """Area under the curve of precision against recall, by torchmetrics; parameters and averages as for `AUROC`.
+
+    Examples
+    --------
+    >>> metric = AveragePrecision()
+    >>> metric.update(torch.tensor([3.0, 1.0, 2.0]), torch.tensor([1, 0, 1]))
+    >>> float(metric.compute())
+    1.0
+    """
+
+    def __init__(self, name: str = "average_precision", *, logits: bool = True, kind: Kind = "any") -> None:
+        super().__init__(name, logits=logits, kind=kind)

@@ -1,0 +1,319 @@
+"""What a model is before it is trained: a module whose sizes are inferred, with names for its layers."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from easyconv import saving
+from easyconv.arguments import check_integer
+from easyconv.data.tree import map_tree
+from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, StateError
+from easyconv.layers import build as building
+from easyconv.layers import freezing
+from easyconv.layers.keeping import call
+from easyconv.layers.trace import FORWARD_ERRORS, explain
+from easyconv.model.reserved import check_name_is_free, is_read_only
+from easyconv.names import suggest
+from easyconv.summary import Summary, summarize
+
+__all__ = ["Buildable"]
+
+
+class Buildable(nn.Module):
+    """A module whose sizes are inferred and whose layers can be asked for; :class:`Model` adds training.
+
+    Parameters
+    ----------
+    net : torch.nn.Module, optional
+        The module to wrap. Left out by subclasses that define ``forward``.
+    input_shape : tuple of int, or nested tuple or dict of shapes, optional
+        Shape of one sample, channels first and without the batch.
+    name : str, optional
+        What summaries call the model.
+    """
+
+    def __init__(self, net: nn.Module | None = None, *, input_shape: Any = None, name: str | None = None) -> None:
+        super().__init__()
+        self._inputs: Any = None
+        self._name = name
+        if net is not None:
+            self.net = _checked_net(net, type(self))
+        if input_shape is not None:
+            self.build(input_shape)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the wrapped net; subclasses define their own."""
+        if not self._wraps():
+            raise StateError(
+                f"{type(self).__name__} has no forward(). Define forward(self, x) in the class, or wrap a module: "
+                "Model(net)."
+            )
+        # A dict of inputs is handed over as the net wants it: by names, or whole.
+        return call(self.net, kwargs) if kwargs and not args else self.net(*args, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the net; where a layer fails, name it and show the shapes up to it."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except FORWARD_ERRORS as error:
+            explained = explain(self._own_net(), args, kwargs, error)
+            if explained is None:
+                raise
+            raise explained from error
+
+    def build(self, input_shape: Any) -> "Buildable":
+        """Infer all sizes from the shape of one sample.
+
+        Parameters
+        ----------
+        input_shape : tuple of int, or nested tuple or dict of shapes
+            Channels first and without the batch dimension: ``(3, 32, 32)``.
+
+        Returns
+        -------
+        Model
+            This model.
+
+        Raises
+        ------
+        ShapeError
+            When a layer cannot take what reaches it; nothing is left half built.
+        ArgumentError, ArgumentTypeError
+            When ``input_shape`` is no shape, has a batch dimension, or its channels last.
+
+        Examples
+        --------
+        >>> import easyconv as ec
+        >>> model = ec.Sequential([ec.layers.Flatten(), ec.layers.Dense(10)]).build((1, 8, 8))
+        >>> model[1]
+        Linear(in_features=64, out_features=10, bias=True)
+        """
+        example = building.example_of(input_shape, self._own_net())
+        building.build(self._own_net(), example)
+        self._inputs = map_tree(torch.zeros_like, example)
+        return self
+
+    @property
+    def name(self) -> str:
+        """What summaries call the model."""
+        return self._name or type(self).__name__
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> nn.Module:
+        """A layer by its dotted name, or a direct child by its index.
+
+        Parameters
+        ----------
+        name : str, optional
+            As in ``named_modules()``: ``"features.0"``.
+        index : int, optional
+            Position among the direct children; negative ones count from the end.
+
+        Raises
+        ------
+        LayerNotFoundError
+            When there is none; the nearest names are suggested.
+        ArgumentError
+            When both or neither are given.
+
+        Examples
+        --------
+        >>> import easyconv as ec
+        >>> ec.Sequential([("stem", ec.layers.Activation("relu"))]).get_layer("stem")
+        ReLU()
+        """
+        if (name is None) == (index is None):
+            raise ArgumentError("get_layer() takes either name= or index=.")
+        net = self._own_net()
+        if name is not None:
+            layers: dict[str, nn.Module] = {
+                layer_name: layer for layer_name, layer in net.named_modules() if layer_name
+            }
+            if name not in layers:
+                raise LayerNotFoundError(f"There is no layer {name!r}. {suggest(str(name), layers)}")
+            return layers[name]
+        children: list[nn.Module] = list(net.children())
+        if isinstance(index, bool) or not isinstance(index, int) or not -len(children) <= index < len(children):
+            raise LayerNotFoundError(f"There is no layer with index {index!r}: the net has {len(children)} layers.")
+        return children[index]
+
+    def freeze(self, *layers: str | nn.Module) -> None:
+        """Stop training some layers, or all of them.
+
+        Their parameters get no gradients, and their batch norms keep their statistics, also through ``train()``.
+
+        Parameters
+        ----------
+        *layers : str or torch.nn.Module
+            Dotted names, or the layers themselves; the whole net where none is given.
+
+        Raises
+        ------
+        LayerNotFoundError
+            When there is no such layer.
+
+        Examples
+        --------
+        >>> import easyconv as ec
+        >>> model = ec.Sequential([ec.layers.Dense(4), ec.layers.Dense(2)], input_shape=(3,))
+        >>> model.freeze("0")
+        >>> model.count_params(trainable=True)
+        10
+        """
+        for layer in self._chosen(layers):
+            freezing.freeze(layer)
+
+    def unfreeze(self, *layers: str | nn.Module) -> None:
+        """Train some layers again, or all of them; see :meth:`freeze`.
+
+        Parameters
+        ----------
+        *layers : str or torch.nn.Module
+            Dotted names, or the layers themselves; the whole net where none is given.
+        """
+        for layer in self._chosen(layers):
+            freezing.unfreeze(layer)
+
+    def count_params(self, *, trainable: bool | None = None) -> int:
+        """Number of parameters.
+
+        Parameters
+        ----------
+        trainable : bool, optional
+            Count only those that are trained (``True``) or frozen (``False``).
+
+        Raises
+        ------
+        NotBuiltError
+            When sizes are not known yet.
+        """
+        building.require_built(self, "count_params()")
+        return sum(p.numel() for p in self.parameters() if trainable is None or p.requires_grad == trainable)
+
+    def summary(self, *, input_shape: Any = None, depth: int = 3) -> Summary:
+        """Print a table of the layers: shapes, parameters, multiply-adds, receptive fields.
+
+        Parameters
+        ----------
+        input_shape : tuple of int, or nested tuple or dict of shapes, optional
+            Shape of one sample; by default that of ``build`` or of the data last seen.
+        depth : int, default 3
+            Levels of nested layers to show.
+
+        Returns
+        -------
+        Summary
+            The table's rows and totals, for programs.
+
+        Raises
+        ------
+        NotBuiltError
+            When nobody has said yet what the inputs look like.
+        """
+        if input_shape is not None:
+            self.build(input_shape)
+        building.require_built(self, "summary()")
+        if self._inputs is None:
+            raise NotBuiltError(
+                "summary() needs the shape of the inputs, and this model has seen none yet. Pass it: "
+                "summary(input_shape=(3, 32, 32)), channels first and without the batch."
+            )
+        table = summarize(
+            self._own_net(), self._inputs, title=self.name, depth=check_integer("depth", depth, minimum=1)
+        )
+        print(table)
+        return table
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write parameters and buffers under the net's own keys, so that plain torch loads them.
+
+        Parameters
+        ----------
+        path : str or path
+            ``.safetensors`` writes that format, every other ending (``.pt``, ``.pth``) a torch file. It is written
+            beside its place and renamed: an older file survives a crash or a full disk.
+
+        Raises
+        ------
+        NotBuiltError
+            When sizes are not known yet.
+        FileWriteError
+            When the file cannot be written.
+        """
+        saving.save_weights(self._own_net(), path)
+
+    def load_weights(self, path: str | os.PathLike[str], *, strict: bool = True) -> saving.LoadResult:
+        """Read parameters and buffers. Nothing in the file is executed; a file that does not fit changes nothing.
+
+        Parameters
+        ----------
+        path : str or path
+            A file of ``save_weights``, or a ``state_dict`` that plain torch or safetensors has saved.
+        strict : bool, default True
+            Refuse missing and unexpected keys; ``False`` loads what fits and returns the rest.
+
+        Returns
+        -------
+        LoadResult
+            ``missing`` and ``unexpected`` keys.
+
+        Raises
+        ------
+        FileMissingError
+            When there is no such file.
+        WeightsError
+            When the file is damaged, holds anything but tensors, or does not fit.
+        """
+        return saving.load_weights(self._own_net(), path, strict)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, (nn.Module, Tensor)) or is_read_only(name, type(self)):
+            check_name_is_free(name, type(self))
+        super().__setattr__(name, value)
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """As in torch; names of ``Model``'s own attributes are refused."""
+        check_name_is_free(name, type(self))
+        super().register_buffer(name, tensor, persistent)
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """As in torch; names of ``Model``'s own attributes are refused."""
+        check_name_is_free(name, type(self))
+        super().register_parameter(name, param)
+
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        """As in torch; names of ``Model``'s own attributes are refused."""
+        check_name_is_free(name, type(self))
+        super().add_module(name, module)
+
+    def _wraps(self) -> bool:
+        return type(self).forward is Buildable.forward and "net" in self._modules
+
+    def _own_net(self) -> nn.Module:
+        """The wrapped net, or this model itself."""
+        return self.net if self._wraps() else self
+
+    def _chosen(self, layers: Iterable[str | nn.Module]) -> list[nn.Module]:
+        chosen = [self.get_layer(layer) if isinstance(layer, str) else layer for layer in layers]
+        own = set(self.modules())
+        for layer in chosen:
+            if layer not in own:
+                raise LayerNotFoundError(
+                    f"This model has no layer {layer!r}; pass a dotted name or a layer of its own."
+                )
+        return chosen or [self]
+
+
+def _checked_net(net: object, cls: type) -> nn.Module:
+    if isinstance(net, type) and issubclass(net, nn.Module):
+        raise ArgumentTypeError(
+            f"{cls.__name__}() takes an object, got the class {net.__name__}; write {net.__name__}()."
+        )
+    if not isinstance(net, nn.Module):
+        raise ArgumentTypeError(
+            f"{cls.__name__}() takes a torch.nn.Module, got {net!r} ({type(net).__name__}). For a list of layers use "
+            "Sequential([...])."
+        )
+    return net

@@ -1,0 +1,540 @@
+"""``Model``: Keras's verbs on any PyTorch module."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from easyconv.arguments import check_integer
+from easyconv.callbacks.progress import Verbosity, progress_callbacks
+from easyconv.data.batch import Batch
+from easyconv.data.sources import DEFAULT_BATCH_SIZE, Source, make_source
+from easyconv.data.tree import map_tree
+from easyconv.errors import ArgumentError, NotCompiledError, StateError
+from easyconv.layers.keeping import call
+from easyconv.model.buildable import Buildable
+from easyconv.training.callback import Callback, CallbackList
+from easyconv.training.feeding import make_sources
+from easyconv.training.history import History
+from easyconv.training.options import FitOptions
+from easyconv.training.predicting import predict, to_numpy
+from easyconv.training.recipe import make_recipe
+from easyconv.training.session import Overrides, Session
+from easyconv.training.state import Layout, Precision, StepResult
+from easyconv.training.steps import eval_step, train_step
+
+__all__ = ["Model"]
+
+Callbacks = Callback | Sequence[Callback] | None
+Results = float | list[float] | dict[str, float]
+
+
+class Model(Buildable):
+    """Any ``torch.nn.Module`` with Keras's verbs: ``compile``, ``fit``, ``evaluate``, ``predict``, ``summary``.
+
+    Three ways to make one: ``Model(net)`` wraps a module and keeps it as ``model.net``; ``class Net(Model)`` with
+    ``__init__`` and ``forward`` is one itself; :class:`Sequential` stacks layers. Parameters, hooks, ``.to()``,
+    ``state_dict``, ``functional_call`` and ``torch.export`` work as on any module.
+
+    Parameters
+    ----------
+    net : torch.nn.Module, optional
+        The module to wrap. Left out by subclasses that define ``forward``.
+    input_shape : tuple of int, or nested tuple or dict of shapes, optional
+        Shape of one sample, channels first and without the batch: ``(3, 32, 32)``. Sizes are then inferred at once.
+        Without it they are inferred from the first data.
+    name : str, optional
+        What summaries call the model; the name of the class by default.
+
+    Raises
+    ------
+    ArgumentTypeError
+        When ``net`` is not a module.
+    ShapeError
+        When a layer cannot take what reaches it; the message names the layer and shows the shapes up to it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import easyconv as ec
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    >>> model = ec.Model(net)
+    >>> model.compile(lr=0.01)
+    >>> images, labels = torch.rand(100, 1, 8, 8), torch.randint(0, 10, (100,))
+    >>> history = model.fit(images, labels, epochs=2, verbose=0)
+    >>> model.predict(images).shape
+    (100, 10)
+    """
+
+    def __init__(self, net: nn.Module | None = None, *, input_shape: Any = None, name: str | None = None) -> None:
+        super().__init__(net, input_shape=input_shape, name=name)
+        self._session: Session | None = None
+        self._history = History()
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = "cross_entropy",
+        metrics: Any = None,
+        *,
+        lr: float | None = None,
+        device: str | torch.device = "auto",
+        precision: Precision | Literal["auto"] = "fp32",
+        jit: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        accumulate: int = 1,
+        ema: float | None = None,
+        channels_last: Layout = "auto",
+        loss_weights: Any = None,
+    ) -> None:
+        """Say how to train. Starts the optimizer afresh; the weights stay.
+
+        Takes the place of ``torch.nn.Module.compile``, which compiles code: that is ``jit=True`` here.
+
+        Parameters
+        ----------
+        optimizer : str, class, callable or torch.optim.Optimizer, default "adam"
+            A name (``"sgd"``), a ``torch.optim`` class, ``ec.optim.SGD(lr=0.1, momentum=0.9)``, any callable from
+            parameters to an optimizer, or an optimizer of this model's parameters.
+        loss : str, module, callable, or list or dict of these, default "cross_entropy"
+            A name (``cross_entropy``, ``bce``, ``mse``, ``mae``, ``huber``, ``hinge``, ``nll``, ...; cross_entropy and
+            bce take raw outputs), a torch loss, or any ``loss(output, target)``; one per output where there are
+            several.
+        metrics : str, callable, object, or list or dict of these, optional
+            Names (``"accuracy"``, ``"top5"``, ``"f1"``), functions ``(output, target) -> tensor``, ``ec.metrics`` or
+            torchmetrics objects.
+        lr : float, optional
+            Learning rate; the optimizer's own default otherwise.
+        device : str or torch.device, default "auto"
+            ``"auto"`` takes CUDA, then Apple's MPS, then Intel's XPU, then the CPU; the environment variable
+            ``EASYCONV_DEVICE`` overrides it.
+        precision : {"fp32", "bf16", "fp16", "auto"}, default "fp32"
+            What the forward pass computes in; ``"fp16"`` scales the loss, ``"auto"`` is bf16 on CUDA devices that
+            have it and fp32 elsewhere.
+        jit : bool, default False
+            Compile the net with ``torch.compile``; the first batches take long.
+        clip_norm : float, optional
+            Largest norm of all gradients together.
+        clip_value : float, optional
+            Largest absolute value of each gradient.
+        accumulate : int, default 1
+            Batches whose gradients are summed, weighed by their rows, before the optimizer runs.
+        ema : float, optional
+            Decay of a running average of the weights, like 0.999. Validation, checkpoints and the fitted model have
+            the averages.
+        channels_last : {"auto", True, False}, default "auto"
+            Memory layout of images while training. ``"auto"`` uses it where it pays and the net allows it. Values and
+            files do not change; results may differ in the last bits.
+        loss_weights : list or dict of float, optional
+            Weight of each loss, where there are several.
+
+        Raises
+        ------
+        UnknownNameError
+            For a name that is not known; the nearest are suggested.
+        ArgumentError, ArgumentTypeError
+            For any value that makes no sense.
+
+        Examples
+        --------
+        >>> import easyconv as ec
+        >>> model = ec.Sequential([ec.layers.Dense(3)])
+        >>> model.compile("sgd", lr=0.1, metrics=["accuracy", "top2"])
+        """
+        recipe = make_recipe(
+            optimizer=optimizer,
+            loss=loss,
+            metrics=metrics,
+            lr=lr,
+            device=device,
+            precision=precision,
+            jit=jit,
+            clip_norm=clip_norm,
+            clip_value=clip_value,
+            accumulate=accumulate,
+            ema=ema,
+            channels_last=channels_last,
+            loss_weights=loss_weights,
+        )
+        if self._session is not None:
+            self._session.warn_of_dropped_state(recipe)
+        self._session = Session(recipe)
+
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        epochs: int = 1,
+        verbose: Verbosity = "auto",
+        callbacks: Callbacks = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Collection[int] = 1,
+        seed: int | None = None,
+    ) -> History:
+        """Train. A second ``fit`` goes on where the first stopped.
+
+        Parameters
+        ----------
+        x : tensor, array, list, Dataset, DataLoader or iterable of batches
+            Inputs, nested where the net has several; or a source of batches ``x``, ``(x, y)``,
+            ``(x, y, sample_weight)`` or dicts.
+        y : tensor, array or list, optional
+            Targets; left out where ``x`` brings them.
+        batch_size : int, default 32
+            Rows per batch, where ``x`` is data.
+        epochs : int, default 1
+            Number of the last epoch (as in Keras, not how many more: see ``initial_epoch``).
+        verbose : {"auto", 0, 1, 2}, default "auto"
+            0 silent, 1 a bar per epoch, 2 a line per epoch; ``"auto"`` is 1 in terminals and notebooks, 2 elsewhere.
+        callbacks : Callback or list of Callback, optional
+            See :mod:`easyconv.callbacks`.
+        validation_split : float, default 0.0
+            Share of the data to hold out: stratified for class labels, seeded. Not for loaders.
+        validation_data : (x, y), (x, y, sample_weight), Dataset or source of batches, optional
+            What to validate on after epochs.
+        shuffle : bool, default True
+            A new order each epoch, where ``x`` is data.
+        class_weight : dict, list or "balanced", optional
+            Weight of each class; ``"balanced"`` is n / (classes · count), from the training labels.
+        sample_weight : array of shape (N,), optional
+            Weight of each row; the mean loss is Σ w·l / N, as in Keras.
+        initial_epoch : int, default 0
+            Epoch to start at.
+        steps_per_epoch : int, optional
+            Batches per epoch; the next epoch goes on in the source where the last one stopped.
+        validation_steps : int, optional
+            Batches per validation.
+        validation_batch_size : int, optional
+            Rows per validation batch; ``batch_size`` by default.
+        validation_freq : int or list of int, default 1
+            Validate after every so many epochs, or after these (counted from 1).
+        seed : int, optional
+            Keys every random draw of this training; two runs with one seed are bit-identical on the CPU. The global
+            random state is given back. Without it the global random state is used as a plain loop would.
+
+        Returns
+        -------
+        History
+            Of this call; ``model.history`` spans all calls.
+
+        Raises
+        ------
+        NotCompiledError
+            Before ``compile``.
+        DataError, DataTypeError
+            For data that does not fit: before the first step, and with nothing changed.
+        NonFiniteLossError
+            When the loss becomes NaN or infinite.
+        KeyboardInterrupt
+            After Ctrl-C: the batch is ended, weights and history are kept. A second Ctrl-C stops at once.
+
+        Examples
+        --------
+        >>> import easyconv as ec, torch
+        >>> model = ec.Sequential([ec.layers.Dense(2)])
+        >>> model.compile(metrics=["accuracy"])
+        >>> x = torch.randn(64, 5)
+        >>> history = model.fit(x, (x[:, 0] > 0).long(), epochs=3, validation_split=0.25, seed=0, verbose=0)
+        >>> sorted(history.history)
+        ['accuracy', 'learning_rate', 'loss', 'val_accuracy', 'val_loss']
+        """
+        session = self._compiled("fit()")
+        options = FitOptions(epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq, seed)
+        training, validation = make_sources(
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            validation_batch_size=validation_batch_size,
+            seed=seed,
+        )
+        listeners = _listeners(callbacks, verbose)
+        try:
+            return session.fit(
+                self,
+                self._overrides(),
+                options,
+                training=training,
+                validation=validation,
+                class_weight=class_weight,
+                callbacks=partial(self._attach, listeners, verbose, epochs),
+                history=self._history,
+            )
+        finally:
+            self._remember(session)
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        verbose: Verbosity = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Callbacks = None,
+        return_dict: bool = False,
+    ) -> Results:
+        """Loss and metrics on data, the net in eval mode.
+
+        Parameters
+        ----------
+        x, y, batch_size, sample_weight, verbose, callbacks
+            As in :meth:`fit`.
+        steps : int, optional
+            Batches to look at; all by default.
+        return_dict : bool, default False
+            Return names to numbers.
+
+        Returns
+        -------
+        float, list of float, or dict
+            The bare loss where there are no metrics; ``[loss, *metrics]`` in the order of ``compile`` otherwise (with
+            the loss of each output after the total, where there are several); a dict when asked.
+
+        Raises
+        ------
+        NotCompiledError
+            Before ``compile``.
+        DataError, DataTypeError
+            For data that does not fit.
+        """
+        session = self._compiled("evaluate()")
+        steps = None if steps is None else check_integer("steps", steps, minimum=1)
+        source = make_source(x, y, sample_weight=sample_weight, batch_size=batch_size)
+        listeners = _listeners(callbacks, verbose)
+        attached = self._attach(listeners, verbose, 1, steps if steps is not None else source.steps, [])
+        results = session.evaluate(self, self._overrides(), source, steps, attached)
+        self._remember(session)
+        return _as_asked(results, return_dict)
+
+    def predict(
+        self,
+        x: Any,
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        verbose: Verbosity = "auto",
+        steps: int | None = None,
+        callbacks: Callbacks = None,
+    ) -> Any:
+        """The raw outputs of the net, as NumPy arrays.
+
+        Works before ``compile`` too: the net then stays on the device where it is.
+
+        Parameters
+        ----------
+        x, batch_size, verbose, callbacks
+            As in :meth:`fit`; targets that a source brings are left out.
+        steps : int, optional
+            Batches to predict; all by default.
+
+        Returns
+        -------
+        numpy.ndarray, or tuple or dict of them
+            A row per row of ``x``; float32 where the net computes in less.
+
+        Raises
+        ------
+        DataError, DataTypeError
+            For data that does not fit.
+
+        Examples
+        --------
+        >>> import easyconv as ec, numpy as np
+        >>> model = ec.Sequential([ec.layers.Flatten(), ec.layers.Dense(10)])
+        >>> model.predict(np.zeros((5, 8, 8))).argmax(axis=1).shape
+        (5,)
+        """
+        return to_numpy(self._outputs(x, batch_size, verbose, steps, callbacks))
+
+    def predict_proba(self, x: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, verbose: Verbosity = "auto") -> Any:
+        """Probabilities, as the loss implies them: softmax for ``cross_entropy``, sigmoid for ``bce``.
+
+        Raises
+        ------
+        StateError
+            When the loss implies none.
+        """
+        activation = self._compiled("predict_proba()").recipe.objective.activation
+        return self._applied(activation, "probabilities", x, batch_size, verbose)
+
+    def predict_classes(self, x: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, verbose: Verbosity = "auto") -> Any:
+        """Class numbers, as the loss implies them: the largest output, or 1 above one half for ``bce``.
+
+        Raises
+        ------
+        StateError
+            When the loss implies none.
+        """
+        classes = self._compiled("predict_classes()").recipe.objective.classes
+        return self._applied(classes, "classes", x, batch_size, verbose)
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Results:
+        """One optimizer step on one batch; returns the loss and metrics of this batch, like :meth:`evaluate`."""
+        session = self._compiled("train_on_batch()")
+        source = _one_batch(x, y, sample_weight)
+        results = session.train_on_batch(self, self._overrides(), source, class_weight)
+        self._remember(session)
+        return _as_asked(results, return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, *, return_dict: bool = False) -> Results:
+        """Loss and metrics of one batch, like :meth:`evaluate`."""
+        session = self._compiled("test_on_batch()")
+        results = session.test_on_batch(self, self._overrides(), _one_batch(x, y, sample_weight))
+        self._remember(session)
+        return _as_asked(results, return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The raw outputs for one batch, as NumPy arrays."""
+        return to_numpy(self._predict(_one_batch(x), None, CallbackList([])))
+
+    def train_step(self, batch: Batch) -> StepResult | Mapping[str, Any]:
+        """What happens to one training batch; override it to train in another way.
+
+        Parameters
+        ----------
+        batch : Batch
+            ``x, y, sample_weight = batch``, on the device.
+
+        Returns
+        -------
+        StepResult or dict
+            A dict needs ``"loss"``; its other values are averaged over the samples and logged. The optimizer is
+            ``self.optimizer``; gradients are this method's business.
+        """
+        return train_step(self._compiled("train_step()").require_run(), batch)
+
+    def test_step(self, batch: Batch) -> StepResult | Mapping[str, Any]:
+        """What happens to one batch of ``evaluate``; override it like :meth:`train_step`."""
+        return eval_step(self._compiled("test_step()").require_run(), batch)
+
+    def predict_step(self, batch: Batch) -> Any:
+        """The outputs for one batch of ``predict``; override it to return something else."""
+        return call(self, batch.x)
+
+    def compute_loss(self, output: Any, target: Any, sample_weight: Tensor | None = None) -> Tensor:
+        """Mean loss of a batch; override it for a loss that needs more than ``compile(loss=...)`` can say.
+
+        Parameters
+        ----------
+        output, target : tensor or nested tensors
+            What the net gave, and what it should have given.
+        sample_weight : Tensor of shape (N,), optional
+            Weights of the rows.
+        """
+        return self._compiled("compute_loss()").recipe.objective(output, target, sample_weight)
+
+    @property
+    def history(self) -> History:
+        """Rows of all epochs of all calls of ``fit``."""
+        return self._history
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer | None:
+        """The optimizer; ``None`` before the first ``fit`` after ``compile``."""
+        return self._session.optimizer if self._session is not None else None
+
+    @property
+    def stop_training(self) -> bool:
+        """Set it to ``True`` in a callback to end training after the present batch."""
+        run = self._session.run if self._session is not None else None
+        return run.stop if run is not None else False
+
+    @stop_training.setter
+    def stop_training(self, value: bool) -> None:
+        run = self._session.run if self._session is not None else None
+        if run is not None:
+            run.stop = bool(value)
+
+    def _compiled(self, action: str) -> Session:
+        if self._session is None:
+            raise NotCompiledError(
+                f"{action} needs to know how to train: call compile() first, for example "
+                "model.compile(optimizer='adam', loss='cross_entropy', metrics=['accuracy'])."
+            )
+        return self._session
+
+    def _overrides(self) -> Overrides:
+        def own(name: str) -> Any:
+            return None if getattr(type(self), name) is getattr(Model, name) else getattr(self, name)
+
+        return Overrides(own("train_step"), own("test_step"), own("compute_loss"))
+
+    def _attach(
+        self, callbacks: CallbackList, verbose: Verbosity, epochs: int, steps: int | None, metrics: list[str]
+    ) -> CallbackList:
+        callbacks.attach(self, {"verbose": verbose, "epochs": epochs, "steps": steps, "metrics": metrics})
+        return callbacks
+
+    def _remember(self, session: Session) -> None:
+        if session.inputs is not None:
+            self._inputs = map_tree(lambda tensor: torch.zeros_like(tensor[:1]), session.inputs)
+
+    def _outputs(
+        self, x: Any, batch_size: int, verbose: Verbosity, steps: int | None = None, callbacks: Callbacks = None
+    ) -> Any:
+        steps = None if steps is None else check_integer("steps", steps, minimum=1)
+        source = make_source(x, batch_size=batch_size)
+        listeners = _listeners(callbacks, verbose)
+        return self._predict(
+            source, steps, self._attach(listeners, verbose, 1, steps if steps is not None else source.steps, [])
+        )
+
+    def _predict(self, source: Source, steps: int | None, callbacks: CallbackList) -> Any:
+        recipe = self._session.recipe if self._session is not None else None
+        step = None if type(self).predict_step is Model.predict_step else self.predict_step
+        return predict(self, source, recipe, steps=steps, callbacks=callbacks, step=step)
+
+    def _applied(self, function: Any, what: str, x: Any, batch_size: int, verbose: Verbosity) -> Any:
+        if function is None:
+            name = self._compiled("predict").recipe.objective.name
+            raise StateError(f"The loss {name!r} does not say what the {what} are; use predict() and compute them.")
+        return to_numpy(function(self._outputs(x, batch_size, verbose)))
+
+
+def _listeners(callbacks: Callbacks, verbose: Verbosity) -> CallbackList:
+    """The user's callbacks, then progress, so that it shows what they have added to the logs."""
+    shown = progress_callbacks(verbose)
+    if callbacks is None:
+        return CallbackList(shown)
+    if isinstance(callbacks, (str, Mapping)) or not isinstance(callbacks, Iterable):
+        return CallbackList([cast(Callback, callbacks), *shown])
+    return CallbackList([*callbacks, *shown])
+
+
+def _as_asked(results: dict[str, float], return_dict: bool) -> Results:
+    if return_dict:
+        return results
+    values = list(results.values())
+    return values[0] if len(values) == 1 else values
+
+
+def _one_batch(x: Any, y: Any = None, sample_weight: Any = None) -> Source:
+    source = make_source(x, y, sample_weight=sample_weight)
+    if source.rows is None or source.batch_size is None:
+        raise ArgumentError("The calls for one batch take data (tensors, arrays, lists), not a source of batches.")
+    return make_source(x, y, sample_weight=sample_weight, batch_size=source.rows)

@@ -1,0 +1,135 @@
+"""``Sequential``: a stack of layers that is a model."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError
+from easyconv.model.model import Model
+
+__all__ = ["Sequential"]
+
+
+class Sequential(Model, nn.Sequential):
+    """Layers one after the other; a :class:`Model`, and torch's ``nn.Sequential`` as well.
+
+    Indexing, slicing, iterating and ``len`` work as in torch; ``layers``, ``add`` and ``pop`` as in Keras.
+
+    Parameters
+    ----------
+    layers : list of layers, layers, or dict of name to layer
+        A list, or the layers as arguments. A layer may be a pair ``("stem", layer)``.
+    input_shape : tuple of int, optional
+        Shape of one sample, channels first and without the batch; sizes are then inferred at once.
+    name : str, optional
+        What summaries call the model.
+
+    Raises
+    ------
+    ArgumentTypeError
+        When something is not a layer.
+    ShapeError
+        When a layer cannot take what reaches it; the message names the layer and shows the shapes up to it.
+
+    Examples
+    --------
+    >>> import easyconv as ec
+    >>> model = ec.Sequential([
+    ...     ec.ConvBlock(32, pool=2),
+    ...     ec.layers.Flatten(),
+    ...     ("head", ec.layers.Dense(10)),
+    ... ], input_shape=(1, 28, 28))
+    >>> model.get_layer("head")
+    Linear(in_features=6272, out_features=10, bias=True)
+    >>> len(model[:2])
+    2
+    """
+
+    def __init__(self, *layers: Any, input_shape: Any = None, name: str | None = None) -> None:
+        super().__init__(name=name)
+        for layer_name, layer in _named(layers):
+            self.add(layer, layer_name)
+        if input_shape is not None:
+            self.build(input_shape)
+
+    def forward(self, x: Any) -> Any:
+        """Send ``x`` through the layers, one after the other."""
+        for layer in self._modules.values():
+            x = layer(x)
+        return x
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The layers, in order."""
+        return list(self)
+
+    def add(self, layer: nn.Module, name: str | None = None) -> None:
+        """Put a layer at the end.
+
+        Parameters
+        ----------
+        layer : torch.nn.Module
+            The layer.
+        name : str, optional
+            Its name; its number by default.
+
+        Raises
+        ------
+        ArgumentTypeError
+            When it is not a layer.
+        ArgumentError
+            When the name is taken or has a dot.
+        """
+        if name is None:
+            name = next(str(n) for n in range(len(self), 2 * len(self) + 1) if str(n) not in self._modules)
+        if not isinstance(name, str) or not name or "." in name or name in self._modules:
+            taken = " that is not taken yet" if name in self._modules else ""
+            raise ArgumentError(f"The name of a layer must be text without a dot{taken}, got {name!r}.")
+        self.add_module(name, _checked_layer(layer))
+
+    def pop(self, key: int | slice = -1) -> nn.Module:
+        """Take a layer out, the last one by default, and return it.
+
+        Raises
+        ------
+        LayerNotFoundError
+            When there is no such layer.
+        """
+        if isinstance(key, int) and not -len(self) <= key < len(self):
+            raise LayerNotFoundError(f"There is no layer with index {key} to pop: the model has {len(self)} layers.")
+        return super().pop(key)
+
+
+def _named(layers: tuple[Any, ...]) -> Iterator[tuple[str | None, Any]]:
+    """Name and layer of whatever ``Sequential`` was given."""
+    if len(layers) == 1 and isinstance(layers[0], Mapping):
+        yield from layers[0].items()
+        return
+    one = layers[0] if len(layers) == 1 else None
+    if one is not None and not _is_pair(one) and not isinstance(one, nn.Module) and isinstance(one, Iterable):
+        layers = tuple(one)
+    for layer in layers:
+        yield layer if _is_pair(layer) else (None, layer)
+
+
+def _is_pair(layer: Any) -> bool:
+    return isinstance(layer, tuple) and len(layer) == 2 and isinstance(layer[0], str)
+
+
+def _checked_layer(layer: Any) -> nn.Module:
+    if isinstance(layer, nn.Module):
+        return layer
+    if isinstance(layer, type) or (callable(layer) and getattr(layer, "__module__", "").startswith("easyconv.layers")):
+        raise ArgumentTypeError(f"A layer must be an object, got {layer.__name__} itself; write {layer.__name__}(...).")
+    if callable(layer):
+        raise ArgumentTypeError(
+            f"A layer must be a torch.nn.Module, got the function {getattr(layer, '__name__', layer)!r}. Wrap it: "
+            "ec.layers.Activation(function)."
+        )
+    if isinstance(layer, (list, tuple)):
+        raise ArgumentTypeError(
+            f"A layer must be a torch.nn.Module, got a {type(layer).__name__}. Nest stacks with ec.Sequential([...]), "
+            "name a layer with the pair ('name', layer)."
+        )
+    raise ArgumentTypeError(f"A layer must be a torch.nn.Module, got {layer!r} ({type(layer).__name__}).")

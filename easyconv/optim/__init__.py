@@ -1,0 +1,31 @@
+"""Optimizers: arguments now, parameters once the net has some.
+
+Every optimizer of ``torch.optim`` is here under its own name, without its first argument::
+
+    model.compile(optimizer=ec.optim.SGD(lr=0.1, momentum=0.9))
+
+and in ``compile(optimizer="sgd")`` under its name in lower case, with torch's defaults. ``LBFGS`` is left out: it asks
+for the loss several times per step, which a loop over batches does not give.
+"""
+
+from collections.abc import Callable
+
+from easyconv.names import suggest
+from easyconv.optim.deferred import deferred
+from easyconv.optim.factory import CLASSES as _CLASSES
+from easyconv.optim.factory import OptimizerFactory, resolve_optimizer
+from easyconv.optim.rates import describe, get_lr, scale_lr, set_lr
+
+__all__ = ["OptimizerFactory", "describe", "get_lr", "resolve_optimizer", "scale_lr", "set_lr"]
+__all__ += sorted(_CLASSES)
+
+
+def __getattr__(name: str) -> Callable[..., OptimizerFactory]:
+    if name in _CLASSES:
+        return deferred(name)
+    hint = f" {suggest(name, _CLASSES)}" if not name.startswith("_") else ""
+    raise AttributeError(f"easyconv.optim has no optimizer {name!r}.{hint}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_CLASSES})

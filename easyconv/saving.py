@@ -1,0 +1,184 @@
+"""Weights in files: the net's own keys, so that plain torch loads them."""
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from easyconv.arguments import check_flag
+from easyconv.errors import ArgumentError, ArgumentTypeError, FileMissingError, WeightsError
+from easyconv.files import write_whole
+from easyconv.layers.build import require_built
+
+__all__ = ["LoadResult", "check_weights_path", "load_weights", "save_weights"]
+
+KERAS_ENDINGS = (".h5", ".keras")
+
+
+class LoadResult(NamedTuple):
+    """What ``load_weights(strict=False)`` could not match."""
+
+    missing: list[str]
+    """Keys of the net that the file does not have; they keep their values."""
+    unexpected: list[str]
+    """Keys of the file that the net does not have; they are left out."""
+
+
+def check_weights_path(path: str | os.PathLike[str]) -> Path:
+    """Refuse paths that weights cannot go to.
+
+    Raises
+    ------
+    ArgumentTypeError
+        When it is no path.
+    ArgumentError
+        When it has one of Keras's endings.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentTypeError(
+            f"A weights file is named by a path like 'best.pt', got {path!r} ({type(path).__name__})."
+        )
+    if str(path).endswith(KERAS_ENDINGS):
+        raise ArgumentError(
+            f"{str(path)!r} has an ending of Keras's HDF5 files. Weights are written as torch files ('.pt', '.pth') "
+            "or as '.safetensors'."
+        )
+    return Path(path)
+
+
+def save_weights(net: nn.Module, path: str | os.PathLike[str]) -> Path:
+    """Write the parameters and buffers of a net.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Its ``state_dict()`` is written, with its own keys, from the CPU and contiguous.
+    path : str or path
+        ``.safetensors`` writes that format; every other ending writes a torch file.
+
+    Raises
+    ------
+    NotBuiltError
+        When sizes are not known yet.
+    FileWriteError
+        When the file cannot be written; an older file of that name is untouched.
+    """
+    path = check_weights_path(path)
+    require_built(net, "save_weights()")
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    return write_whole(path, lambda file: _write(state, file, path))
+
+
+def load_weights(net: nn.Module, path: str | os.PathLike[str], strict: bool = True) -> LoadResult:
+    """Read parameters and buffers into a net. Nothing in the file is executed.
+
+    Keys and shapes are compared first, so a file that does not fit changes nothing.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        It keeps its device. Sizes that are not known yet are taken from the file.
+    path : str or path
+        A file of ``save_weights`` or a ``state_dict`` that plain torch or safetensors has saved.
+    strict : bool, default True
+        Refuse missing and unexpected keys; ``False`` loads what fits and returns the rest.
+
+    Returns
+    -------
+    LoadResult
+        ``missing`` and ``unexpected`` keys; both are empty when ``strict``.
+
+    Raises
+    ------
+    FileMissingError
+        When there is no such file.
+    WeightsError
+        When the file is damaged, holds anything but tensors, or does not fit.
+    """
+    check_flag("strict", strict)
+    path = check_weights_path(path)
+    state = _read(path)
+    own = net.state_dict()
+    result = LoadResult([name for name in own if name not in state], [name for name in state if name not in own])
+    shapes = [
+        f"{name}: {tuple(state[name].shape)} in the file, {tuple(tensor.shape)} in the net"
+        for name, tensor in own.items()
+        if name in state and not is_lazy(tensor) and tensor.shape != state[name].shape
+    ]
+    if shapes or (strict and any(result)):
+        raise WeightsError(_mismatch(path, result, shapes))
+    net.load_state_dict(state, strict=strict)
+    return result
+
+
+def _write(state: dict[str, Tensor], file: BinaryIO, path: Path) -> None:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import save
+
+        # Tied weights share memory, which the format refuses: each key gets a copy of its own.
+        file.write(save({name: tensor.clone() for name, tensor in state.items()}))
+    else:
+        torch.save(state, file)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        there = sorted(entry.name for entry in path.parent.glob(f"*{path.suffix}"))[:5] if path.parent.is_dir() else []
+        hint = f" In that folder there are {', '.join(map(repr, there))}." if there else ""
+        raise FileMissingError(f"There is no weights file {str(path)!r}.{hint}")
+    if path.stat().st_size == 0:
+        raise WeightsError(f"The weights file {str(path)!r} is empty (0 bytes). Use an earlier checkpoint.")
+    try:
+        loaded = (
+            _load_safetensors(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"The weights file {str(path)!r} is damaged or holds more than tensors. Only tensors are read, since "
+            "anything else could run code. Save net.state_dict() instead of the whole net."
+        ) from error
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(
+            f"The weights file {str(path)!r} is damaged: {reason}. Use an earlier checkpoint."
+        ) from error
+    return _only_tensors(loaded, path)
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def _only_tensors(loaded: object, path: Path) -> dict[str, Tensor]:
+    if not isinstance(loaded, Mapping):
+        raise WeightsError(f"{str(path)!r} holds a {type(loaded).__name__}, not a state_dict (names to tensors).")
+    others = [str(name) for name, value in loaded.items() if not isinstance(value, Tensor)]
+    if others:
+        raise WeightsError(
+            f"{str(path)!r} is no state_dict: {', '.join(map(repr, others[:5]))} hold no tensors. Where the weights "
+            "are one entry of a checkpoint, load it with torch and pass that entry to load_state_dict()."
+        )
+    return {str(name): value for name, value in loaded.items()}
+
+
+def _mismatch(path: Path, result: LoadResult, shapes: list[str]) -> str:
+    lines = [f"The weights in {str(path)!r} do not fit this net; nothing was loaded."]
+    for title, entries in (
+        ("Missing in the file", result.missing),
+        ("Not in the net", result.unexpected),
+        ("Other shapes", shapes),
+    ):
+        if entries:
+            more = f" and {len(entries) - 8} more" if len(entries) > 8 else ""
+            lines.append(f"  {title}: {', '.join(entries[:8])}{more}")
+    lines.append("Build the net as it was when the weights were saved, or pass strict=False to load the keys that fit.")
+    return "\n".join(lines)

@@ -1,0 +1,77 @@
+"""An exponential moving average of the weights (``compile(ema=...)``)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["WeightAverage"]
+
+
+class WeightAverage:
+    """Running average of a net's trainable parameters: ``average = decay · average + (1 - decay) · weight``.
+
+    As in Keras (``use_ema``), buffers such as batch norm's statistics are not averaged. The averaged weights are what
+    validation measures, what callbacks save and what the net holds after ``fit``; the weights that training goes on
+    with are kept here.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Its parameters with ``requires_grad`` are averaged.
+    decay : float
+        Between 0 and 1; 0.999 averages over about a thousand steps.
+
+    References
+    ----------
+    Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
+    """
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights: list[Tensor] = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        self.averages = self._copies()
+        self._raw: list[Tensor] | None = None
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the present weights into the average."""
+        torch._foreach_lerp_(self.averages, self.weights, 1 - self.decay)
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Train with the plain weights in this block; the net has the averages before and after it."""
+        self.take_out()
+        try:
+            yield
+        finally:
+            self.put_in()
+
+    @torch.no_grad()
+    def put_in(self) -> None:
+        """Put the averages into the net."""
+        self._raw = self._copies()
+        torch._foreach_copy_(self.weights, self.averages)
+
+    @torch.no_grad()
+    def take_out(self) -> None:
+        """Give the net the weights that training goes on with.
+
+        Where somebody has given the net other weights in the meantime, those are kept and averaged from afresh.
+        """
+        raw, self._raw = self._raw, None
+        if raw is None:
+            return
+        if all(torch.equal(weight, average) for weight, average in zip(self.weights, self.averages, strict=True)):
+            torch._foreach_copy_(self.weights, raw)
+        else:
+            self.averages = self._copies()
+
+    def follows(self, net: nn.Module) -> bool:
+        """Whether the net still has the very parameters that are averaged."""
+        trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        return [id(parameter) for parameter in trainable] == [id(weight) for weight in self.weights]
+
+    def _copies(self) -> list[Tensor]:
+        return [weight.detach().clone() for weight in self.weights]

@@ -1,0 +1,72 @@
+"""Memory layout of images while a net trains (``compile(channels_last=...)``)."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from easyconv.layers.keeping import call
+from easyconv.seed import kept_random_state
+from easyconv.training.state import Recipe
+
+__all__ = ["laid_out", "wants_channels_last"]
+
+
+def wants_channels_last(net: nn.Module, recipe: Recipe, example: Any) -> bool:
+    """Whether training shall keep images and filters with the channels last in memory.
+
+    ``True`` and ``False`` are obeyed. ``"auto"`` is for nets with 2-D convolutions and images in, on the CPU or in low
+    precision on CUDA, where it pays; and only where a forward and a backward pass of a copy in that layout succeed,
+    since a net may hold an ``x.view(n, -1)`` that needs the other one.
+    """
+    if recipe.channels_last != "auto":
+        return recipe.channels_last
+    pays = recipe.device.type == "cpu" or (recipe.device.type == "cuda" and recipe.precision != "fp32")
+    images = isinstance(example, Tensor) and example.dim() == 4
+    has_convolutions = any(isinstance(module, nn.Conv2d) for module in net.modules())
+    return pays and images and has_convolutions and not recipe.jit and _works(net, example)
+
+
+@contextmanager
+def laid_out(net: nn.Module, channels_last: bool) -> Iterator[None]:
+    """Lay the 4-D parameters out with channels last in this block, and as they were after it; values do not change."""
+    if not channels_last:
+        yield
+        return
+    found = [p for p in net.parameters() if p.dim() == 4 and p.is_contiguous()]
+    net.to(memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter in found:
+                parameter.data = parameter.data.contiguous()
+                if parameter.grad is not None:
+                    parameter.grad = parameter.grad.contiguous()
+
+
+def _works(net: nn.Module, example: Tensor) -> bool:
+    try:
+        with kept_random_state(), torch.enable_grad():
+            probe = copy.deepcopy(net).to(memory_format=torch.channels_last)
+            images = example.to(_device_of(net)).contiguous(memory_format=torch.channels_last)
+            outputs = [leaf for leaf in _tensors(call(probe.eval(), images)) if leaf.requires_grad]
+            torch.autograd.backward([output.sum() for output in outputs])
+    except Exception:
+        # Whatever goes wrong in the probe, the ordinary layout is the safe answer; a real fault shows there.
+        return False
+    return True
+
+
+def _device_of(net: nn.Module) -> torch.device:
+    return next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    if isinstance(output, Tensor):
+        return [output]
+    parts = output.values() if isinstance(output, dict) else output if isinstance(output, (tuple, list)) else ()
+    return [tensor for part in parts for tensor in _tensors(part)]

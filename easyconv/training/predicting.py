@@ -1,0 +1,76 @@
+"""Prediction: the raw outputs of a net as NumPy arrays."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from easyconv.data.sources import Source
+from easyconv.data.tree import map_tree
+from easyconv.errors import ArgumentError
+from easyconv.layers.keeping import call
+from easyconv.training import loop
+from easyconv.training.callback import CallbackList
+from easyconv.training.preparing import Prepared
+from easyconv.training.state import Recipe, Run
+from easyconv.training.steps import predict_step
+from easyconv.training.supply import Supply
+
+__all__ = ["device_of", "predict", "to_numpy"]
+
+
+def predict(
+    net: nn.Module,
+    source: Source,
+    recipe: Recipe | None,
+    *,
+    steps: int | None,
+    callbacks: CallbackList,
+    step: Any = None,
+) -> Any:
+    """Outputs for every row of a source, on the CPU, joined along the first axis.
+
+    Returns
+    -------
+    tensor, or tuple or dict of tensors
+        As the net gives them.
+    """
+    device = recipe.device if recipe is not None else device_of(net)
+    net.to(device)
+    Prepared(net, source, None, device).bind(labelled=False)
+    run = Run(net=net, device=device, forward=partial(call, net), recipe=recipe)
+    outputs = loop.predict(run, Supply(source, steps), step or partial(predict_step, run), callbacks)
+    return _joined(outputs)
+
+
+def to_numpy(outputs: Any) -> Any:
+    """The same tree of NumPy arrays; low precision becomes float32."""
+
+    def convert(tensor: Tensor) -> np.ndarray[Any, Any]:
+        small = tensor.dtype in (torch.bfloat16, torch.float16)
+        return (tensor.float() if small else tensor).detach().cpu().numpy()
+
+    return map_tree(convert, outputs)
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Where the parameters of a net are; the CPU for a net without any."""
+    return next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+
+
+def _joined(outputs: list[Any]) -> Any:
+    first = outputs[0]
+    if isinstance(first, dict):
+        return {key: _joined([output[key] for output in outputs]) for key in first}
+    if isinstance(first, (tuple, list)):
+        return tuple(_joined(list(parts)) for parts in zip(*outputs, strict=True))
+    try:
+        return torch.cat(outputs).cpu()
+    except RuntimeError as error:
+        shapes = sorted({tuple(output.shape[1:]) for output in outputs})
+        raise ArgumentError(
+            f"The outputs of the batches cannot be joined: they have the shapes {shapes}. Predict such inputs batch by "
+            "batch with predict_on_batch()."
+        ) from error

@@ -1,0 +1,265 @@
+"""What lasts from one ``compile`` to the next, and how a call becomes a run of the loop."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+from warnings import warn
+
+import torch
+from torch import Tensor, nn
+
+from easyconv.data.batch import Batch
+from easyconv.data.sources import Source
+from easyconv.errors import EasyconvWarning, StateError
+from easyconv.layers.keeping import call, kept_modes
+from easyconv.metrics import Metric
+from easyconv.seed import kept_random_state
+from easyconv.training import loop
+from easyconv.training.advice import warn_of_idle_optimizer
+from easyconv.training.averaging import WeightAverage
+from easyconv.training.callback import CallbackList
+from easyconv.training.history import History
+from easyconv.training.layout import laid_out, wants_channels_last
+from easyconv.training.options import FitOptions
+from easyconv.training.preparing import Prepared, check_last_batch
+from easyconv.training.state import LossFunction, Progress, Recipe, Run, Step, StepResult
+from easyconv.training.steps import as_result, eval_step, flush, train_step, zero_grad
+from easyconv.training.supply import Supply
+from easyconv.training.totals import Totals
+
+__all__ = ["Overrides", "Session"]
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Methods that the user's class defines anew; ``None`` stands for easyconv's own."""
+
+    train_step: Callable[[Batch], Any] | None = None
+    test_step: Callable[[Batch], Any] | None = None
+    compute_loss: Callable[[Any, Any, Tensor | None], Tensor] | None = None
+
+    @property
+    def own_targets(self) -> bool:
+        """Whether only the user knows what the targets are: a loss or a step is the user's own."""
+        return self.compute_loss is not None or self.train_step is not None
+
+
+class Session:
+    """The state of a compiled model: how to train, the optimizer, how far training has come.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        How to train.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.optimizer: torch.optim.Optimizer | None = None
+        self.scaler = torch.amp.GradScaler(recipe.device.type) if recipe.precision == "fp16" else None
+        self.average: WeightAverage | None = None
+        self.progress = Progress()
+        self.run: Run | None = None
+        self.inputs: Any = None
+        """Up to two rows of what the net was last given; tells ``summary`` the shapes."""
+        self._compiled: nn.Module | None = None
+
+    def fit(
+        self,
+        net: nn.Module,
+        overrides: Overrides,
+        options: FitOptions,
+        *,
+        training: Source,
+        validation: Source | None,
+        class_weight: Any,
+        callbacks: Callable[[int | None, list[str]], CallbackList],
+        history: History,
+    ) -> History:
+        """Prepare the net and the data, then train; ``history`` and the one that is returned get the rows.
+
+        ``callbacks`` makes the list of callbacks from the batches per epoch and the names of the logs.
+        """
+        supply, checking = self._supplies(options, training, validation)
+        channels_last = self._prepare_training(net, overrides, supply, checking, class_weight)
+        run = self._start_training(net, overrides, options.seed)
+        listeners = callbacks(supply.steps_per_epoch, self._log_names(validation is not None))
+        train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
+        check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
+        fitted = History()
+        with laid_out(net, channels_last), self._running(run):
+            loop.fit(run, options.plan(), train, check, listeners, fitted, history)
+        return fitted
+
+    def evaluate(
+        self, net: nn.Module, overrides: Overrides, source: Source, steps: int | None, callbacks: CallbackList
+    ) -> dict[str, float]:
+        """Loss and metrics over a source."""
+        supply = Supply(source, steps)
+        self._prepare(net, overrides, supply).bind()
+        run = self._start(net, overrides)
+        with self._running(run):
+            return loop.evaluate(run, loop.Stage(supply, _test_step(run, overrides), self._metrics()), callbacks)
+
+    def train_on_batch(
+        self, net: nn.Module, overrides: Overrides, source: Source, class_weight: Any
+    ) -> dict[str, float]:
+        """One optimizer step on the one batch of a source."""
+        prepared = self._prepare(net, overrides, Supply(source))
+        prepared.weigh(class_weight)
+        prepared.bind()
+        run = self._start_training(net, overrides)
+        with self._running(run), kept_modes(net):
+            net.train()
+            result = _train_step(run, overrides)(next(source.batches()))
+            flush(run)
+            zero_grad(net)
+        self.progress.steps += 1
+        self.progress.rows += result.size
+        return self._totals_of(result)
+
+    def test_on_batch(self, net: nn.Module, overrides: Overrides, source: Source) -> dict[str, float]:
+        """Loss and metrics of the one batch of a source."""
+        self._prepare(net, overrides, Supply(source)).bind()
+        run = self._start(net, overrides)
+        with self._running(run), kept_modes(net), torch.no_grad():
+            net.eval()
+            return self._totals_of(_test_step(run, overrides)(next(source.batches())))
+
+    def warn_of_dropped_state(self, recipe: Recipe) -> None:
+        """Say what another ``compile`` loses: the optimizer's moments and step count."""
+        if self.optimizer is None or not self.optimizer.state or recipe.optimizer.uses(self.optimizer):
+            return
+        warn(
+            f"compile() starts the optimizer afresh: what {type(self.optimizer).__name__} has gathered in "
+            f"{self.progress.steps} steps is dropped; the weights stay. Call fit() again without compile() to go on.",
+            EasyconvWarning,
+            stacklevel=3,
+        )
+
+    def require_run(self) -> Run:
+        """The run that is under way.
+
+        Raises
+        ------
+        StateError
+            When there is none: a step was called outside ``fit`` and ``evaluate``.
+        """
+        if self.run is None:
+            raise StateError(
+                "train_step() and test_step() work inside fit() and evaluate(). For one batch of your own call "
+                "train_on_batch(x, y) or test_on_batch(x, y)."
+            )
+        return self.run
+
+    def _supplies(
+        self, options: FitOptions, training: Source, validation: Source | None
+    ) -> tuple[Supply, Supply | None]:
+        supply = Supply(training, options.steps_per_epoch, options.seed, progress=self.progress)
+        supply.refuse_second_epoch(options.count)
+        if validation is None:
+            return supply, None
+        checking = Supply(validation, options.validation_steps, options.seed, name="validation_data")
+        checking.refuse_second_epoch(options.count)
+        return supply, checking
+
+    def _prepare_training(
+        self, net: nn.Module, overrides: Overrides, supply: Supply, checking: Supply | None, class_weight: Any
+    ) -> bool:
+        """Fit data and net to each other; returns whether to train with channels last."""
+        prepared = self._prepare(net, overrides, supply)
+        prepared.weigh(class_weight)
+        check_last_batch(net, prepared)
+        channels_last = wants_channels_last(net, self.recipe, prepared.inputs)
+        prepared.bind(channels_last=channels_last, training=True)
+        if checking is not None:
+            self._prepare(net, overrides, checking).bind(channels_last=channels_last)
+        return channels_last
+
+    def _prepare(self, net: nn.Module, overrides: Overrides, supply: Supply) -> Prepared:
+        net.to(self.recipe.device)
+        objective = None if overrides.own_targets else self.recipe.objective
+        prepared = Prepared(net, supply.source, objective, self.recipe.device, key=supply.next_key(), name=supply.name)
+        self.inputs = prepared.inputs
+        return prepared
+
+    def _start(self, net: nn.Module, overrides: Overrides, seed: int | None = None) -> Run:
+        """A new run, with what earlier calls have left."""
+        if self.recipe.jit and self._compiled is None:
+            self._compiled = cast(nn.Module, torch.compile(net))
+        self.recipe.objective.to(self.recipe.device)
+        return Run(
+            net=net,
+            device=self.recipe.device,
+            forward=partial(call, net if self._compiled is None else self._compiled),
+            recipe=self.recipe,
+            compute_loss=_loss_function(self.recipe, overrides),
+            scaler=self.scaler,
+            progress=self.progress,
+            seed=seed,
+        )
+
+    def _start_training(self, net: nn.Module, overrides: Overrides, seed: int | None = None) -> Run:
+        """A new run with the optimizer, and the average of the weights where one is kept."""
+        run = self._start(net, overrides, seed)
+        run.optimizer = self._optimizer_for(net)
+        if self.recipe.ema is not None:
+            if self.average is None or not self.average.follows(net):
+                self.average = WeightAverage(net, self.recipe.ema)
+            run.average = self.average
+        return run
+
+    def _optimizer_for(self, net: nn.Module) -> torch.optim.Optimizer:
+        if self.optimizer is None:
+            self.optimizer = self.recipe.optimizer(net, self.recipe.objective.parameters())
+        else:
+            self.recipe.optimizer.adopt(self.optimizer, net)
+        warn_of_idle_optimizer(self.optimizer)
+        return self.optimizer
+
+    def _metrics(self) -> tuple[Metric, ...]:
+        """Metrics of one stage, so that training and validation do not share theirs."""
+        return tuple(metric.clone() for metric in self.recipe.metrics)
+
+    def _log_names(self, validated: bool) -> list[str]:
+        names = ["loss", *(metric.name for metric in self.recipe.metrics)]
+        return [*names, *(f"val_{name}" for name in names if validated), "learning_rate"]
+
+    def _totals_of(self, result: StepResult) -> dict[str, float]:
+        totals = Totals(self._metrics())
+        totals.add(result)
+        return totals.read()
+
+    @contextmanager
+    def _running(self, run: Run) -> Iterator[None]:
+        self.run = run
+        try:
+            with nullcontext() if run.seed is None else kept_random_state():
+                yield
+        finally:
+            self.run = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What torch.compile made belongs to this very net; a copy compiles its own.
+        return {**vars(self), "_compiled": None, "run": None}
+
+
+def _train_step(run: Run, overrides: Overrides) -> Step:
+    return partial(train_step, run) if overrides.train_step is None else _adapted(overrides.train_step)
+
+
+def _test_step(run: Run, overrides: Overrides) -> Step:
+    return partial(eval_step, run) if overrides.test_step is None else _adapted(overrides.test_step)
+
+
+def _adapted(step: Callable[[Batch], Any]) -> Step:
+    return lambda batch: as_result(step(batch), batch)
+
+
+def _loss_function(recipe: Recipe, overrides: Overrides) -> LossFunction:
+    own = overrides.compute_loss
+    if own is None:
+        return recipe.objective.parts
+    return lambda output, target, sample_weight: (own(output, target, sample_weight), {})

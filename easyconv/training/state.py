@@ -1,0 +1,94 @@
+"""The state of training: the recipe says how, the progress says how far, a run is one call.
+
+``Recipe`` is made by ``compile`` and never changes. ``Progress`` counts what has happened since ``compile``. ``Run`` is
+born in ``fit``, ``evaluate`` or ``predict`` and gone after it.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from easyconv.data.batch import Batch
+from easyconv.losses import Objective
+from easyconv.metrics import Metric
+from easyconv.optim import OptimizerFactory
+from easyconv.training.averaging import WeightAverage
+
+__all__ = ["Layout", "LossFunction", "Precision", "Progress", "Recipe", "Run", "Step", "StepResult"]
+
+Precision = Literal["fp32", "bf16", "fp16"]
+Layout = Literal["auto"] | bool
+LossFunction = Callable[[Any, Any, Tensor | None], tuple[Tensor, Mapping[str, Tensor]]]
+"""Output, target and weights of the samples to the loss, and the losses of several outputs by name."""
+
+
+class StepResult(NamedTuple):
+    """What one step found out, detached from the graph and still on the device."""
+
+    loss: Tensor
+    size: int
+    output: Any = None
+    target: Any = None
+    values: Mapping[str, Tensor] = {}
+    """More values to average over the samples: the losses of several outputs, or what a step of the user's returned."""
+
+
+Step = Callable[[Batch], StepResult]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: everything that ``compile`` was told, resolved and checked."""
+
+    optimizer: OptimizerFactory
+    objective: Objective
+    metrics: tuple[Metric, ...]
+    device: torch.device
+    precision: Precision = "fp32"
+    jit: bool = False
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    accumulate: int = 1
+    ema: float | None = None
+    channels_last: Layout = "auto"
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Context in which the forward pass and the loss run."""
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16 if self.precision == "bf16" else torch.float16)
+
+
+@dataclass
+class Progress:
+    """How far training has come since ``compile``; keyed random draws count on it."""
+
+    epochs: int = 0
+    passes: int = 0
+    steps: int = 0
+    rows: int = 0
+
+
+@dataclass
+class Run:
+    """One call of ``fit``, ``evaluate`` or ``predict``."""
+
+    net: nn.Module
+    device: torch.device
+    forward: Callable[[Any], Any]
+    """Maps the inputs of a batch to the outputs of the net."""
+    recipe: Recipe | None = None
+    compute_loss: LossFunction | None = None
+    optimizer: torch.optim.Optimizer | None = None
+    scaler: torch.amp.GradScaler | None = None
+    average: WeightAverage | None = None
+    progress: Progress = field(default_factory=Progress)
+    seed: int | None = None
+    stop: bool = False
+    pending_rows: int = 0
+    """Rows whose gradients wait for the optimizer (``accumulate``)."""
+    pending_steps: int = 0

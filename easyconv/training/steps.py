@@ -1,0 +1,139 @@
+"""What happens to one batch: a training step, an evaluation step, a prediction step."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from easyconv.data.batch import Batch, batch_size_of
+from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
+from easyconv.training.state import Recipe, Run, StepResult
+
+__all__ = ["as_result", "eval_step", "flush", "predict_step", "train_step", "zero_grad"]
+
+
+def train_step(run: Run, batch: Batch) -> StepResult:
+    """Forward under autocast, loss, backward, clip, optimizer.
+
+    With ``accumulate``, gradients of several batches are summed, each weighed by its rows, before the optimizer runs.
+    """
+    if not run.pending_steps:
+        zero_grad(run.net)
+    output, loss, values = _forward(run, batch)
+    size = batch_size_of(batch)
+    _backward(run, loss, size)
+    if run.pending_steps == _recipe(run).accumulate:
+        flush(run)
+    return StepResult(loss.detach(), size, _detached(output), batch.y, values)
+
+
+def eval_step(run: Run, batch: Batch) -> StepResult:
+    """Forward and loss."""
+    output, loss, values = _forward(run, batch)
+    return StepResult(loss.detach(), batch_size_of(batch), output, batch.y, values)
+
+
+def predict_step(run: Run, batch: Batch) -> Any:
+    """Forward only: the raw outputs of the net."""
+    if run.recipe is None:
+        return run.forward(batch.x)
+    with run.recipe.autocast():
+        return run.forward(batch.x)
+
+
+def flush(run: Run) -> None:
+    """Let the optimizer take the gradients that wait, if any do."""
+    if not run.pending_steps or run.optimizer is None:
+        return
+    recipe = _recipe(run)
+    if run.scaler is not None:
+        run.scaler.unscale_(run.optimizer)
+    if recipe.accumulate > 1:
+        torch._foreach_div_([p.grad for p in _parameters(run.optimizer) if p.grad is not None], run.pending_rows)
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grad_norm_(_parameters(run.optimizer), recipe.clip_norm)
+    if recipe.clip_value is not None:
+        nn.utils.clip_grad_value_(_parameters(run.optimizer), recipe.clip_value)
+    _optimizer_step(run, run.optimizer)
+    run.pending_steps = run.pending_rows = 0
+
+
+def zero_grad(net: nn.Module) -> None:
+    """Forget every gradient, of frozen and foreign parameters too."""
+    for parameter in net.parameters():
+        parameter.grad = None
+
+
+def as_result(returned: object, batch: Batch) -> StepResult:
+    """What an overridden step returned, as a ``StepResult``.
+
+    Parameters
+    ----------
+    returned : StepResult or mapping of str to tensor or number
+        A mapping needs the key ``"loss"``; its other values are averaged over the samples and logged.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        When it is neither, or has no ``"loss"``.
+    """
+    if isinstance(returned, StepResult):
+        return returned
+    if not isinstance(returned, Mapping):
+        raise ArgumentTypeError(
+            "train_step and test_step must return a StepResult or a dict like {'loss': loss}, "
+            f"got {type(returned).__name__}."
+        )
+    values = {name: torch.as_tensor(value).detach() for name, value in returned.items()}
+    if "loss" not in values:
+        raise ArgumentError(f"The dict that a step returns needs the key 'loss', got the keys {sorted(values)}.")
+    for name, value in values.items():
+        if value.numel() != 1:
+            raise ArgumentError(f"A step must return one number as {name!r}, got the shape {tuple(value.shape)}.")
+    loss = values.pop("loss").reshape(())
+    return StepResult(loss, batch_size_of(batch), values={name: value.reshape(()) for name, value in values.items()})
+
+
+def _forward(run: Run, batch: Batch) -> tuple[Any, Tensor, Mapping[str, Tensor]]:
+    if run.compute_loss is None:
+        raise StateError("This run has no loss; call compile(loss=...) first.")
+    with _recipe(run).autocast():
+        output = run.forward(batch.x)
+        loss, values = run.compute_loss(output, batch.y, batch.sample_weight)
+    return output, loss, values
+
+
+def _backward(run: Run, loss: Tensor, size: int) -> None:
+    weighed = loss * size if _recipe(run).accumulate > 1 else loss
+    (run.scaler.scale(weighed) if run.scaler is not None else weighed).backward()  # type: ignore[no-untyped-call]
+    run.pending_steps += 1
+    run.pending_rows += size
+
+
+def _optimizer_step(run: Run, optimizer: torch.optim.Optimizer) -> None:
+    if run.scaler is not None:
+        run.scaler.step(optimizer)
+        run.scaler.update()
+    else:
+        optimizer.step()
+    if run.average is not None:
+        run.average.update()
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _recipe(run: Run) -> Recipe:
+    if run.recipe is None:
+        raise StateError("This run has no recipe; call compile() first.")
+    return run.recipe
+
+
+def _detached(output: Any) -> Any:
+    return (
+        output.detach()
+        if isinstance(output, Tensor)
+        else torch.utils._pytree.tree_map_only(Tensor, torch.Tensor.detach, output)
+    )

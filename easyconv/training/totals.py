@@ -1,0 +1,103 @@
+"""Losses and metrics of one pass, summed on the device and read when somebody looks."""
+
+import math
+import time
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from easyconv.errors import NonFiniteLossError
+from easyconv.metrics import Mean, Metric
+from easyconv.training.state import StepResult
+
+__all__ = ["LossWatch", "Totals"]
+
+
+class Totals:
+    """Sums over the batches of one pass; means weigh samples, not batches.
+
+    Parameters
+    ----------
+    metrics : iterable of Metric
+        Reset at once; updated by every :meth:`add`.
+    """
+
+    def __init__(self, metrics: Iterable[Metric] = ()) -> None:
+        self.metrics = tuple(metrics)
+        for metric in self.metrics:
+            metric.reset()
+        self.loss = Mean()
+        self.values: dict[str, Mean] = {}
+
+    def add(self, result: StepResult) -> None:
+        """Take in one step, with tensor operations only."""
+        self.loss.update(result.loss, result.size)
+        for name, value in result.values.items():
+            self.values.setdefault(name, Mean()).update(value, result.size)
+        for metric in self.metrics:
+            metric.update(result.output, result.target)
+
+    def read(self) -> dict[str, float]:
+        """Name to mean so far: the loss, the losses of several outputs, then the metrics in the order of compile."""
+        named = {"loss": self.loss.compute()}
+        named.update({name: mean.compute() for name, mean in self.values.items()})
+        for metric in self.metrics:
+            named.update(metric.results())
+        return _to_floats(named)
+
+
+class LossWatch:
+    """Notices a loss that is no number, without a device read per batch.
+
+    Losses are kept as they are and read together, about once a second and at the end of the epoch.
+
+    Parameters
+    ----------
+    where : str
+        Names the pass in the error: ``"epoch 3"``.
+    interval : float, default 1.0
+        Seconds between two reads.
+    """
+
+    def __init__(self, where: str, interval: float = 1.0) -> None:
+        self.where = where
+        self.interval = interval
+        self._next_check = time.monotonic() + interval
+        self._checked = 0
+        self._unchecked: list[Tensor] = []
+
+    def add(self, loss: Tensor) -> None:
+        """Keep one loss; check all that wait when it is time."""
+        self._unchecked.append(loss)
+        if time.monotonic() >= self._next_check:
+            self.check()
+
+    def check(self) -> None:
+        """Read the losses since the last check.
+
+        Raises
+        ------
+        NonFiniteLossError
+            Names the first batch whose loss was NaN or infinite.
+        """
+        losses = torch.stack([loss.float() for loss in self._unchecked]).tolist() if self._unchecked else []
+        self._unchecked.clear()
+        for batch, loss in enumerate(losses, start=self._checked):
+            if not math.isfinite(loss):
+                raise NonFiniteLossError(
+                    f"The loss became {loss} in batch {batch} of {self.where}; the weights can no longer be trusted. "
+                    "Lower the learning rate, clip the gradients (compile(clip_norm=1.0)), or look for extreme values "
+                    "in the data; a ModelCheckpoint callback keeps the weights from before."
+                )
+        self._checked += len(losses)
+        self._next_check = time.monotonic() + self.interval
+
+
+def _to_floats(named: dict[str, Tensor]) -> dict[str, float]:
+    """One read from the device for all values."""
+    if not named:
+        return {}
+    dtype = torch.float32 if any(value.device.type == "mps" for value in named.values()) else torch.float64
+    values = torch.stack([value.detach().to(dtype) for value in named.values()]).tolist()
+    return dict(zip(named, values, strict=True))
