@@ -77,7 +77,7 @@ class History:
         ArgumentError
             When there is no epoch to draw.
         """
-        return plot_curves(self.rows, self.epoch, path=path)  # type: ignore[no-any-return]
+        return plot_curves(self.rows, [epoch + 1 for epoch in self.epoch], path=path)  # type: ignore[no-any-return]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a table with one line per epoch; values that an epoch does not have are left empty.

@@ -36,16 +36,15 @@ def laid_out(net: nn.Module, channels_last: bool) -> Iterator[None]:
     if not channels_last:
         yield
         return
-    found = [p for p in net.parameters() if p.dim() == 4 and p.is_contiguous()]
+    found = [(parameter, parameter.stride()) for parameter in net.parameters() if parameter.dim() == 4]
     net.to(memory_format=torch.channels_last)
     try:
         yield
     finally:
-        with torch.no_grad():
-            for parameter in found:
-                parameter.data = parameter.data.contiguous()
-                if parameter.grad is not None:
-                    parameter.grad = parameter.grad.contiguous()
+        for parameter, stride in found:
+            # Not .contiguous(): with one channel both layouts count as contiguous, and convolutions look at the strides.
+            laid = torch.empty_strided(parameter.shape, stride, dtype=parameter.dtype, device=parameter.device)
+            parameter.data = laid.copy_(parameter.data)
 
 
 def _works(net: nn.Module, example: Tensor) -> bool:

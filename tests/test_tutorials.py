@@ -1,0 +1,83 @@
+"""The tutorials run as they stand."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TUTORIALS = Path(__file__).parents[1] / "tutorials"
+SHAPES = {"train": 256, "t10k": 64}
+
+
+def run(name: str, folder: Path, *arguments: str, **environment: str) -> str:
+    result = subprocess.run(
+        [sys.executable, str(TUTORIALS / name), *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """The format of MNIST's files: two zero bytes, type, dimensions, sizes, data."""
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(int(size).to_bytes(4, "big") for size in array.shape)
+    path.write_bytes(header + array.astype(np.uint8).tobytes())
+
+
+def make_mnist(root: Path) -> None:
+    """A small data set in MNIST's place: the class is a bright bar at a height of its own."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for part, rows in SHAPES.items():
+        labels = np.arange(rows) % 10
+        images = generator.integers(0, 60, (rows, 28, 28))
+        for image, label in zip(images, labels, strict=True):
+            image[2 * label + 3 : 2 * label + 6] = 250
+        write_idx(raw / f"{part}-images-idx3-ubyte", images)
+        write_idx(raw / f"{part}-labels-idx1-ubyte", labels)
+
+
+@pytest.mark.slow
+def test_quickstart_reads_digits(tmp_path):
+    printed = run("01_quickstart.py", tmp_path)
+    accuracy = float(re.search(r"Test accuracy: ([\d.]+)%", printed).group(1))
+    assert accuracy >= 98.0
+    written = {path.name for path in (tmp_path / "quickstart").iterdir()}
+    assert written == {"best.pt", "curves.png", "digits.pt", "predictions.png"}
+
+
+@pytest.mark.slow
+def test_mnist_trains_both_nets(tmp_path):
+    make_mnist(tmp_path / "root")
+    printed = run("02_mnist.py", tmp_path, "--epochs", "1", EASYCONV_DATA=str(tmp_path / "root"))
+    assert re.search(r"Two convolutions +\d+\.\d+%\n +GoogLeNet for MNIST +\d+\.\d+%", printed)
+    assert "8,490" in printed  # 260 + 5,020 + 3,210 parameters
+    written = {path.name for path in (tmp_path / "mnist").iterdir()}
+    assert written == {"googlenet_curves.png", "google_net.pt", "mistakes.png", "plain_net.pt", "two_curves.png"}
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_an_epoch_of_real_mnist(tmp_path):
+    root = os.environ.get("EASYCONV_DATA")
+    if not root or not (Path(root) / "MNIST" / "raw").is_dir():
+        pytest.skip("EASYCONV_DATA names no folder with MNIST/raw in it")
+    import easyconv as ec
+
+    sys.path.insert(0, str(TUTORIALS))
+    try:
+        tutorial = __import__("02_mnist")
+    finally:
+        sys.path.remove(str(TUTORIALS))
+    ec.set_seed(0)
+    accuracy = tutorial.train(tutorial.plain_net(), tutorial.make_loaders(Path(root)), 1, tmp_path)
+    assert accuracy > 0.96
