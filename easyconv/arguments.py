@@ -1,5 +1,6 @@
 """Checks for single arguments: each returns the value it was given, or raises a message that says what to pass."""
 
+import math
 import numbers
 from collections.abc import Sequence
 from typing import TypeVar
@@ -21,7 +22,9 @@ def check_integer(name: str, value: object, *, minimum: int) -> int:
     3
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise ArgumentTypeError(f"{name} must be an integer, got {value!r} ({type(value).__name__}).")
+        raise ArgumentTypeError(
+            f"{name} must be an integer, got {value!r} ({type(value).__name__}).{_as_integer(value)}"
+        )
     if value < minimum:
         raise ArgumentError(f"{name} must be at least {minimum}, got {value}.")
     return int(value)
@@ -44,7 +47,7 @@ def check_number(
     0.1
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise ArgumentTypeError(f"{name} must be a number, got {value!r} ({type(value).__name__}).")
+        raise ArgumentTypeError(f"{name} must be a number, got {value!r} ({type(value).__name__}).{_as_number(value)}")
     number = float(value)
     low = f"more than {above:g}" if above is not None else f"at least {minimum:g}" if minimum > float("-inf") else ""
     high = f"less than {below:g}" if below is not None else f"at most {maximum:g}" if maximum < float("inf") else ""
@@ -80,4 +83,28 @@ def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
         return value
     listed = ", ".join(repr(choice) for choice in choices)
     hint = f" {suggest(value, [c for c in choices if isinstance(c, str)])}" if isinstance(value, str) else ""
+    if "Did you mean" not in hint:  # they are all listed already
+        hint = ""
     raise ArgumentError(f"{name} must be one of {listed}, got {value!r}.{hint}")
+
+
+def _as_integer(value: object) -> str:
+    """What to write for text or a float that means an integer."""
+    number = _parsed(value)
+    return f" Write {int(number)}." if number is not None and number.is_integer() else ""
+
+
+def _as_number(value: object) -> str:
+    """What to write for text that means a number."""
+    number = _parsed(value) if isinstance(value, str) else None
+    return f" Write {number:g}." if number is not None else ""
+
+
+def _parsed(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (str, float)):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from easyconv.errors import FileWriteError
 
-__all__ = ["check_writable", "write_whole"]
+__all__ = ["check_writable", "write_errors_explained", "write_whole"]
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:
@@ -34,19 +34,20 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
         When the folder cannot be written to, or the disk is full; an older file at ``path`` is untouched.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(os.path.realpath(path))  # a link stays a link
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    with write_errors_explained(path):
+        place.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            temporary.replace(place)
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-        _flush_folder(path.parent)
+        _flush_folder(place.parent)
     return path
 
 
@@ -61,7 +62,7 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.is_dir():
         raise FileWriteError(f"Cannot write {str(path)!r}: it is a folder. Name a file in it.")
-    with _explained(path):
+    with write_errors_explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not os.access(path.parent, os.W_OK):
             raise PermissionError("the folder is read-only")
@@ -79,7 +80,8 @@ def _flush_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def write_errors_explained(path: Path) -> Iterator[None]:
+    """Turn what the system says about writing ``path`` into a ``FileWriteError`` that says what to do."""
     try:
         yield
     except FileWriteError:

@@ -12,6 +12,9 @@ __all__ = ["look_up", "normalize", "optional_import", "suggest"]
 
 T = TypeVar("T")
 
+_MOST_NAMES = 40
+_MOST_NEAR = 3
+
 
 def normalize(name: str) -> str:
     """Lower case, with spaces and hyphens as underscores.
@@ -35,10 +38,33 @@ def suggest(name: str, known: Iterable[str]) -> str:
     "Choose one of 'adam', 'sgd'."
     """
     by_key = {normalize(candidate): candidate for candidate in known}
-    near = difflib.get_close_matches(normalize(name), by_key, n=3, cutoff=0.6)
+    near = _nearest(normalize(name), by_key)
     if near:
         return f"Did you mean {' or '.join(repr(by_key[key]) for key in near)}?"
-    return f"Choose one of {', '.join(repr(candidate) for candidate in sorted(by_key.values()))}."
+    if not by_key:
+        return "There are none to choose from."
+    listed = ", ".join(repr(candidate) for candidate in sorted(by_key.values())[:_MOST_NAMES])
+    more = f" and {len(by_key) - _MOST_NAMES} more" if len(by_key) > _MOST_NAMES else ""
+    return f"Choose one of {listed}{more}."
+
+
+def _nearest(key: str, known: Iterable[str]) -> list[str]:
+    """All names that are one slip of a finger away, then those that look alike, up to three."""
+    known = list(known)
+    slips = [candidate for candidate in known if _is_slip(key, candidate)]
+    slips.sort(key=lambda candidate: -difflib.SequenceMatcher(None, key, candidate).ratio())
+    alike = difflib.get_close_matches(key, known, n=_MOST_NEAR, cutoff=0.6)
+    return slips + [candidate for candidate in alike if candidate not in slips][: max(0, _MOST_NEAR - len(slips))]
+
+
+def _is_slip(typed: str, right: str) -> bool:
+    """Whether one letter is missing, too many, or wrong, or two neighbours are swapped."""
+    if abs(len(typed) - len(right)) > 1 or typed == right:
+        return False
+    start = next((i for i, (a, b) in enumerate(zip(typed, right, strict=False)) if a != b), min(len(typed), len(right)))
+    rest, wanted = typed[start:], right[start:]
+    swapped = rest[:2] == wanted[:2][::-1] and rest[2:] == wanted[2:]
+    return rest[1:] == wanted[1:] or rest[1:] == wanted or rest == wanted[1:] or swapped
 
 
 def look_up(name: str, table: Mapping[str, T], what: str) -> T:

@@ -4,7 +4,7 @@ import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,7 @@ def save_weights(net: nn.Module, path: str | os.PathLike[str]) -> Path:
     """
     path = check_weights_path(path)
     require_built(net, "save_weights()")
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    state = {name: _portable(value) for name, value in net.state_dict().items()}
     return write_whole(path, lambda file: _write(state, file, path))
 
 
@@ -104,11 +104,12 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str], strict: bool = Tr
     path = check_weights_path(path)
     state = _read(path)
     own = net.state_dict()
+    _check_only_tensors(state, own, path)
     result = LoadResult([name for name in own if name not in state], [name for name in state if name not in own])
     shapes = [
         f"{name}: {tuple(state[name].shape)} in the file, {tuple(tensor.shape)} in the net"
         for name, tensor in own.items()
-        if name in state and not is_lazy(tensor) and tensor.shape != state[name].shape
+        if name in state and isinstance(tensor, Tensor) and not is_lazy(tensor) and tensor.shape != state[name].shape
     ]
     if shapes or (strict and any(result)):
         raise WeightsError(_mismatch(path, result, shapes))
@@ -116,17 +117,30 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str], strict: bool = Tr
     return result
 
 
-def _write(state: dict[str, Tensor], file: BinaryIO, path: Path) -> None:
+def _portable(value: Any) -> Any:
+    """A tensor as files should have it; extra state that some modules keep (``get_extra_state``) stays as it is."""
+    return value.detach().cpu().contiguous() if isinstance(value, Tensor) else value
+
+
+def _write(state: dict[str, Any], file: BinaryIO, path: Path) -> None:
     if path.suffix == ".safetensors":
         from safetensors.torch import save
 
+        others = [name for name, value in state.items() if not isinstance(value, Tensor)]
+        if others:
+            raise WeightsError(
+                f"A safetensors file holds tensors only, and {others[0]!r} of this net is a "
+                f"{type(state[others[0]]).__name__}. Save to a '.pt' file."
+            )
         # Tied weights share memory, which the format refuses: each key gets a copy of its own.
-        file.write(save({name: tensor.clone() for name, tensor in state.items()}))
+        file.write(save({name: tensor.clone() for name, tensor in state.items()}, metadata={"format": "pt"}))
     else:
         torch.save(state, file)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise WeightsError(f"{str(path)!r} is a folder, not a weights file. Name the file in it.")
     if not path.is_file():
         there = sorted(entry.name for entry in path.parent.glob(f"*{path.suffix}"))[:5] if path.parent.is_dir() else []
         hint = f" In that folder there are {', '.join(map(repr, there))}." if there else ""
@@ -144,12 +158,16 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"The weights file {str(path)!r} is damaged or holds more than tensors. Only tensors are read, since "
             "anything else could run code. Save net.state_dict() instead of the whole net."
         ) from error
+    except PermissionError as error:
+        raise WeightsError(f"The weights file {str(path)!r} cannot be read: {error.strerror or error}.") from error
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(
             f"The weights file {str(path)!r} is damaged: {reason}. Use an earlier checkpoint."
         ) from error
-    return _only_tensors(loaded, path)
+    if not isinstance(loaded, Mapping):
+        raise WeightsError(f"{str(path)!r} holds a {type(loaded).__name__}, not a state_dict (names to tensors).")
+    return {str(name): value for name, value in loaded.items()}
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:
@@ -158,16 +176,18 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
     return load_file(path)
 
 
-def _only_tensors(loaded: object, path: Path) -> dict[str, Tensor]:
-    if not isinstance(loaded, Mapping):
-        raise WeightsError(f"{str(path)!r} holds a {type(loaded).__name__}, not a state_dict (names to tensors).")
-    others = [str(name) for name, value in loaded.items() if not isinstance(value, Tensor)]
+def _check_only_tensors(state: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> None:
+    """Refuse what is no ``state_dict``; a net that keeps extra state finds it under its own keys."""
+    others = [
+        name
+        for name, value in state.items()
+        if not isinstance(value, Tensor) and isinstance(own.get(name, torch.empty(0)), Tensor)
+    ]
     if others:
         raise WeightsError(
             f"{str(path)!r} is no state_dict: {', '.join(map(repr, others[:5]))} hold no tensors. Where the weights "
             "are one entry of a checkpoint, load it with torch and pass that entry to load_state_dict()."
         )
-    return {str(name): value for name, value in loaded.items()}
 
 
 def _mismatch(path: Path, result: LoadResult, shapes: list[str]) -> str:
@@ -180,5 +200,18 @@ def _mismatch(path: Path, result: LoadResult, shapes: list[str]) -> str:
         if entries:
             more = f" and {len(entries) - 8} more" if len(entries) > 8 else ""
             lines.append(f"  {title}: {', '.join(entries[:8])}{more}")
-    lines.append("Build the net as it was when the weights were saved, or pass strict=False to load the keys that fit.")
+    lines.append(_advice(result, shapes))
     return "\n".join(lines)
+
+
+def _advice(result: LoadResult, shapes: list[str]) -> str:
+    """What to do about keys that do not match; a prefix that wrappers have left is the usual cause."""
+    prefixes = {name.partition(".")[0] + "." for name in result.unexpected}
+    for prefix in sorted(prefixes):
+        if result.missing and {name.removeprefix(prefix) for name in result.unexpected} == set(result.missing):
+            return (
+                f"The keys in the file begin with {prefix!r}, as a wrapper saves them; without it they fit. Save the "
+                "wrapped net's own state_dict(), or take the prefix away and pass the result to load_state_dict()."
+            )
+    remedy = "Build the net as it was when the weights were saved"
+    return f"{remedy}." if shapes else f"{remedy}, or pass strict=False to load the keys that fit."

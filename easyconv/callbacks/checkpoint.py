@@ -1,13 +1,16 @@
 """Weights on disk while training goes on."""
 
+import difflib
 import os
+import string
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from easyconv.arguments import check_flag, check_integer, check_number
-from easyconv.callbacks.monitor import Mode, MonitorCallback, say
+from easyconv.callbacks.monitor import Mode, MonitorCallback, check_verbose, say
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.files import check_writable
+from easyconv.names import suggest
 from easyconv.saving import check_weights_path
 from easyconv.training.callback import Logs
 
@@ -24,13 +27,16 @@ class ModelCheckpoint(MonitorCallback):
     ----------
     filepath : str or path
         Where to write: ``"best.pt"``, ``"best.safetensors"``. Names of the logs may stand in braces:
-        ``"{epoch:02d}-{val_loss:.3f}.pt"`` (epochs count from 1 here, as in Keras).
+        ``"{epoch:02d}-{val_loss:.3f}.pt"`` (epochs count from 1 here, as in Keras; so does ``{batch}``, which is there
+        when ``save_freq`` is an integer). An epoch without validation cannot fill in a ``val_`` name and is left out.
     monitor : str, default "val_loss"
         Name in the logs of an epoch; looked at only with ``save_best_only``.
     verbose : int, default 0
         1 prints a line for each file.
     save_best_only : bool, default False
-        Write only when ``monitor`` is better than ever before.
+        Write only when ``monitor`` is better than ever before, in earlier calls of ``fit`` too.
+    save_weights_only : bool, default True
+        Keras's argument. It writes weights; ``False``, Keras's default, is refused.
     mode : {"auto", "min", "max"}, default "auto"
         Whether less or more is better.
     save_freq : "epoch" or int, default "epoch"
@@ -41,7 +47,7 @@ class ModelCheckpoint(MonitorCallback):
     Raises
     ------
     ArgumentError
-        When ``monitor`` can never be in the logs, or a name in braces is not there.
+        When ``monitor`` can never be in the logs, or ``filepath`` cannot be filled in.
     FileWriteError
         When the folder cannot be written to: at the start of training, not after the first epoch.
 
@@ -59,6 +65,7 @@ class ModelCheckpoint(MonitorCallback):
         verbose: int = 0,
         *,
         save_best_only: bool = False,
+        save_weights_only: bool = True,
         mode: Mode = "auto",
         save_freq: Literal["epoch"] | int = "epoch",
         initial_value_threshold: float | None = None,
@@ -69,8 +76,14 @@ class ModelCheckpoint(MonitorCallback):
             raise ArgumentTypeError(f"filepath must be a path like 'best.pt', got {filepath!r}.")
         self.filepath = os.fspath(filepath)
         check_weights_path(self.filepath)
-        self.verbose = verbose
+        self._names = _names_in(self.filepath)
+        self.verbose = check_verbose(verbose)
         self.save_best_only = check_flag("save_best_only", save_best_only)
+        if not check_flag("save_weights_only", save_weights_only):
+            raise ArgumentError(
+                "ModelCheckpoint writes weights only: leave save_weights_only=True, and load the file into a model "
+                "that is built by the same code."
+            )
         self.save_freq: Literal["epoch"] | int = (
             "epoch" if save_freq == "epoch" else check_integer("save_freq", save_freq, minimum=1)
         )
@@ -80,10 +93,17 @@ class ModelCheckpoint(MonitorCallback):
         self._epoch = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """See that the folder can be written to."""
+        """See that the value can be there, and that the folder can be written to."""
         if self.save_best_only:
             super().on_train_begin(logs)
-        check_writable(Path(self.filepath))
+            if self.save_freq != "epoch" and self.monitor.startswith("val_"):
+                raise ArgumentError(
+                    f"ModelCheckpoint(monitor={self.monitor!r}, save_freq={self.save_freq}) compares after batches, "
+                    "where there is no validation yet. Use save_freq='epoch', or watch "
+                    f"monitor={self.monitor.removeprefix('val_')!r}."
+                )
+        self._refuse_hopeless_path()
+        check_writable(_before_braces(self.filepath))
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Remember the epoch, for the name of the file."""
@@ -107,20 +127,67 @@ class ModelCheckpoint(MonitorCallback):
             value = self.value_in(logs)
             if value is None or not self.improves(value, self.best):
                 return
-            say(self.verbose, f"Epoch {epoch + 1}: {self.monitor} {self.best:.4f} → {value:.4f}.")
-            self.best = value
+            why = f": {self.monitor} improved from {self.best:.4f} to {value:.4f}"
+        else:
+            value, why = self.best, ""
         path = self._path(epoch, logs, batch)
+        if path is None:
+            return
         self.model.save_weights(path)
-        say(self.verbose, f"Epoch {epoch + 1}: wrote {path}.")
+        self.best = value
+        say(self.verbose, f"Epoch {epoch + 1}: wrote {path}{why}.")
 
-    def _path(self, epoch: int, logs: Logs, batch: int | None) -> str:
-        if "{" not in self.filepath:
-            return self.filepath
-        names = {**logs, "epoch": epoch + 1, "batch": batch if batch is not None else 0}
+    def _path(self, epoch: int, logs: Logs, batch: int | None) -> str | None:
+        """The path with its names filled in; ``None`` where it waits for a validation."""
+        names: dict[str, Any] = {**logs, "epoch": epoch + 1}
+        if batch is not None:
+            names["batch"] = batch + 1
+        lacking = [name for name in self._names if name not in names]
+        if lacking and batch is None and all(self.is_of_validation(name) for name in lacking):
+            return None
+        if lacking:
+            raise ArgumentError(self._unknown_in_braces(lacking[0], list(names)))
         try:
             return self.filepath.format(**names)
-        except (KeyError, IndexError) as error:
-            raise ArgumentError(
-                f"ModelCheckpoint(filepath={self.filepath!r}) names {error} in braces; there are "
-                f"{', '.join(map(repr, names))}."
-            ) from None
+        except (ValueError, TypeError) as error:
+            raise ArgumentError(f"ModelCheckpoint(filepath={self.filepath!r}) cannot be filled in: {error}.") from None
+
+    def _refuse_hopeless_path(self) -> None:
+        known = ["epoch", *self.params.get("metrics", ())]
+        if len(known) == 1 or self.params.get("may_log_more"):
+            return
+        by_batch = self.save_freq != "epoch"
+        known += ["batch"] if by_batch else []
+        for name in self._names:
+            no_validation = name.startswith("val_") and (by_batch or not self.is_of_validation(name))
+            if no_validation or (name not in known and difflib.get_close_matches(name, known, n=1, cutoff=0.8)):
+                raise ArgumentError(self._unknown_in_braces(name, known))
+
+    def _unknown_in_braces(self, name: str, known: list[str]) -> str:
+        there = [other for other in known if self.save_freq == "epoch" or not other.startswith("val_")]
+        return (
+            f"ModelCheckpoint(filepath={self.filepath!r}) has {name!r} in braces, which is not in the logs there. "
+            f"{suggest(name, there)}"
+        )
+
+
+def _names_in(template: str) -> list[str]:
+    """The names in braces: ``"{epoch:02d}-{loss:.2f}.pt"`` has epoch and loss."""
+    try:
+        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise ArgumentError(f"filepath={template!r} has braces that do not match: {error}.") from None
+    strange = [name for name in fields if not name.isidentifier()]
+    if strange:
+        raise ArgumentError(
+            f"filepath={template!r} has {strange[0]!r} in braces; put a name there, like {{epoch:02d}} or "
+            "{val_loss:.3f}, and double the braces that belong to the path."
+        )
+    return fields
+
+
+def _before_braces(template: str) -> Path:
+    """A path in the deepest folder that is known before names are filled in."""
+    parts = Path(template).parts
+    plain = next((index for index, part in enumerate(parts) if "{" in part), len(parts) - 1)
+    return Path(*parts[:plain], parts[-1].replace("{", "").replace("}", ""))

@@ -1,6 +1,7 @@
 """Records of training: a table in a file, a list in memory, functions of the user's."""
 
 import csv
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, TextIO
 
 from easyconv.arguments import check_flag
 from easyconv.errors import ArgumentError, ArgumentTypeError
-from easyconv.files import check_writable
+from easyconv.files import check_writable, write_errors_explained, write_whole
 from easyconv.names import suggest
 from easyconv.training import history
 from easyconv.training.callback import Callback, Logs
@@ -54,12 +55,13 @@ class LambdaCallback(Callback):
 
 
 class CSVLogger(Callback):
-    """Write one line per epoch into a CSV file, flushed after each.
+    """Write one line per epoch into a CSV file, at once, so that a crash keeps what was there.
 
     Parameters
     ----------
     filename : str or path
-        Where to write; missing folders are made.
+        Where to write; missing folders are made. Values that an epoch does not have are left empty; where a later
+        epoch has new names, the file is written anew with columns for them.
     separator : str, default ","
         One character between the columns.
     append : bool, default False
@@ -67,8 +69,10 @@ class CSVLogger(Callback):
 
     Raises
     ------
+    ArgumentError
+        When the file to go on with is no such table.
     FileWriteError
-        When the folder cannot be written to.
+        When the file cannot be written to.
 
     Examples
     --------
@@ -78,51 +82,58 @@ class CSVLogger(Callback):
     >>> log = CSVLogger(path)
     >>> log.on_train_begin()
     >>> log.on_epoch_end(0, {"loss": 0.5})
-    >>> log.on_train_end()
     >>> path.read_text().split()
     ['epoch,loss', '0,0.5']
     """
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         super().__init__()
+        if not isinstance(filename, (str, os.PathLike)):
+            raise ArgumentTypeError(f"filename must be a path like 'log.csv', got {filename!r}.")
         self.filename = Path(filename)
-        if not isinstance(separator, str) or len(separator) != 1:
-            raise ArgumentError(f"separator must be one character, got {separator!r}.")
+        if not isinstance(separator, str) or len(separator) != 1 or separator in '"\r\n':
+            raise ArgumentError(f"separator must be one character that is no quote and no line end, got {separator!r}.")
         self.separator = separator
         self.append = check_flag("append", append)
-        self._file: TextIO | None = None
         self._columns: list[str] = []
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Open the file."""
+        """Begin the file, or read the columns of the one to go on with."""
         check_writable(self.filename)
-        self._columns = self._columns_there() if self.append else []
-        self._file = self.filename.open("a" if self.append else "w", newline="", encoding="utf-8")
+        with write_errors_explained(self.filename):
+            self.filename.open("a" if self.append else "w").close()
+        self._columns = next(iter(self._lines()), [])
+        if self._columns and "epoch" not in self._columns:
+            raise ArgumentError(
+                f"CSVLogger cannot go on with {str(self.filename)!r}: its first line, {self._columns}, has no column "
+                f"'epoch' (separator={self.separator!r}). Pass the separator of that file, or another name."
+            )
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Write a line; the first one decides the columns, with those of validation if it is to come later."""
+        """Write a line; the first one makes columns for the values of validation too, if it is to come later."""
         row = {"epoch": epoch, **(logs or {})}
-        if not self._columns:
-            self._columns = list(dict.fromkeys(["epoch", *self.params.get("metrics", ()), *row]))
-            self._write(self._columns)
-        self._write([row.get(name, "") for name in self._columns])
+        expected = [] if self._columns else self.params.get("metrics", ())
+        columns = list(dict.fromkeys([*self._columns, "epoch", *expected, *row]))
+        line = [row.get(name, "") for name in columns]
+        if columns != self._columns:
+            self._write_anew(columns, line)
+        else:
+            with write_errors_explained(self.filename), self.filename.open("a", newline="", encoding="utf-8") as file:
+                self._writer(file).writerow(line)
 
-    def on_train_end(self, logs: Logs | None = None) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def _write_anew(self, columns: list[str], line: list[Any]) -> None:
+        text = io.StringIO(newline="")
+        filled = ([*old, *[""] * (len(columns) - len(old))] for old in self._lines()[1:])
+        self._writer(text).writerows([columns, *filled, line])
+        write_whole(self.filename, lambda file: file.write(text.getvalue().encode()))
+        self._columns = columns
 
-    def _write(self, values: list[Any]) -> None:
-        if self._file is not None:
-            csv.writer(self._file, delimiter=self.separator, lineterminator="\n").writerow(values)
-            self._file.flush()
-
-    def _columns_there(self) -> list[str]:
-        if not self.filename.exists():
-            return []
+    def _lines(self) -> list[list[str]]:
         with self.filename.open(newline="", encoding="utf-8") as file:
-            return next(csv.reader(file, delimiter=self.separator), [])
+            return list(csv.reader(file, delimiter=self.separator))
+
+    def _writer(self, file: TextIO) -> Any:
+        return csv.writer(file, delimiter=self.separator, lineterminator="\n")
 
 
 class History(Callback, history.History):

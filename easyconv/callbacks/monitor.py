@@ -2,18 +2,24 @@
 
 import difflib
 import math
-from typing import Any, Literal
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Literal
 
-from easyconv.arguments import check_choice, check_number
+from easyconv.arguments import check_choice, check_integer, check_number
 from easyconv.errors import ArgumentError, ArgumentTypeError
+from easyconv.names import normalize
 from easyconv.training.callback import Callback, Logs
 
-__all__ = ["Mode", "MonitorCallback", "say"]
+__all__ = ["Mode", "MonitorCallback", "check_verbose", "say"]
 
 Mode = Literal["auto", "min", "max"]
 
-HIGHER_IS_BETTER = ("acc", "auc", "auroc", "average_precision", "f1", "precision", "r2", "recall", "top")
-LOWER_IS_BETTER = ("error", "huber", "loss", "mae", "mse", "rmse")
+HIGHER_IS_BETTER = (
+    "acc", "auc", "auroc", "average_precision", "bleu", "dice", "f1", "iou", "jaccard", "kappa", "precision", "psnr",
+    "r2", "recall", "score", "sensitivity", "specificity", "ssim", "top",
+)  # fmt: skip
+LOWER_IS_BETTER = ("bce", "error", "hinge", "huber", "loss", "mae", "mape", "mse", "nll", "perplexity", "rmse")
 
 
 class MonitorCallback(Callback):
@@ -68,17 +74,23 @@ class MonitorCallback(Callback):
         logs = logs or {}
         if self.monitor in logs:
             return float(logs[self.monitor])
-        if self.monitor.startswith("val_") and self.monitor in self.params.get("metrics", ()):
+        if self.is_of_validation(self.monitor) and not any(name.startswith("val_") for name in logs):
             return None
         raise ArgumentError(self._unknown(list(logs)))
 
+    def is_of_validation(self, name: str) -> bool:
+        """Whether this is a value of validation, which only some epochs may have."""
+        known = self.params.get("metrics", ())
+        return name.startswith("val_") and any(other.startswith("val_") for other in known)
+
     def _refuse_hopeless_name(self) -> None:
         known = list(self.params.get("metrics", ()))
-        if not known or self.monitor in known:
+        if not known or self.monitor in known or self.params.get("may_log_more"):
             return
-        # A callback of the user's may add any name later; a near miss or a val_ without validation data is a mistake.
-        lacks_validation = self.monitor.startswith("val_") and self.monitor.removeprefix("val_") in known
-        if lacks_validation or difflib.get_close_matches(self.monitor, known, n=1, cutoff=0.8):
+        # A net of several outputs, or a step of the user's, logs names that nobody knows yet: only a misspelt name, or
+        # val_ without validation data, is a mistake for sure.
+        lacks_validation = self.monitor.startswith("val_") and not self.is_of_validation(self.monitor)
+        if lacks_validation or _meant(self.monitor, known):
             raise ArgumentError(self._unknown(known))
 
     def _unknown(self, known: list[str]) -> str:
@@ -87,11 +99,32 @@ class MonitorCallback(Callback):
             plain = self.monitor.removeprefix("val_")
             return (
                 f"{who} watches a validation value, but fit() has no validation data. Pass validation_data= or "
-                f"validation_split=, or watch monitor={plain!r}."
+                f"validation_split=, or watch monitor={_near(plain, known) or 'loss'!r}."
             )
-        near = difflib.get_close_matches(self.monitor, known, n=1, cutoff=0.6)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        near = _near(self.monitor, known)
+        hint = f" Did you mean {near!r}?" if near else ""
         return f"{who} is not in the logs, which have {', '.join(map(repr, known))}.{hint}"
+
+
+def _meant(name: str, known: Sequence[str]) -> str | None:
+    """The name that this one misspells or abbreviates part by part: ``val_acc`` for ``val_accuracy``."""
+    parts = normalize(name).split("_")
+    for candidate in known:
+        pairs = list(zip_longest(parts, candidate.split("_"), fillvalue=""))
+        if all(_similar(part, whole) for part, whole in pairs):
+            return candidate
+    return None
+
+
+def _similar(part: str, whole: str) -> bool:
+    if part == whole or (len(part) > 2 and whole.startswith(part)):
+        return True
+    return difflib.SequenceMatcher(None, part, whole).ratio() >= 0.8
+
+
+def _near(name: str, known: Sequence[str]) -> str | None:
+    """What was probably meant."""
+    return _meant(name, known) or next(iter(difflib.get_close_matches(normalize(name), known, n=1)), None)
 
 
 def _larger_is_better(monitor: str, mode: Mode) -> bool:
@@ -107,9 +140,12 @@ def _larger_is_better(monitor: str, mode: Mode) -> bool:
     )
 
 
-def say(verbose: Any, message: str) -> None:
-    """Print a line where the user asked for it, above a progress bar and not through it."""
-    if verbose:
-        from tqdm import tqdm
+def check_verbose(verbose: object) -> int:
+    """0 for silence, more for a line whenever something is done; ``True`` and ``False`` pass."""
+    return int(verbose) if isinstance(verbose, bool) else check_integer("verbose", verbose, minimum=0)
 
-        tqdm.write(message)
+
+def say(verbose: int, message: str) -> None:
+    """Print a line where the user asked for it; a progress bar keeps itself below what is printed."""
+    if verbose > 0:
+        print(message, flush=True)

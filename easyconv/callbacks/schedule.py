@@ -1,7 +1,9 @@
 """Learning rates that change during training."""
 
+from torch.optim import Optimizer
+
 from easyconv.arguments import check_integer, check_number
-from easyconv.callbacks.monitor import Mode, MonitorCallback, say
+from easyconv.callbacks.monitor import Mode, MonitorCallback, check_verbose, say
 from easyconv.optim import get_lr, scale_lr
 from easyconv.training.callback import Logs
 
@@ -61,7 +63,7 @@ class ReduceLROnPlateau(MonitorCallback):
         super().__init__(monitor, mode, min_delta)
         self.factor = check_number("factor", factor, above=0.0, below=1.0)
         self.patience = check_integer("patience", patience, minimum=0)
-        self.verbose = verbose
+        self.verbose = check_verbose(verbose)
         self.cooldown = check_integer("cooldown", cooldown, minimum=0)
         self.min_lr = check_number("min_lr", min_lr, minimum=0.0)
         self._forget()
@@ -94,9 +96,13 @@ class ReduceLROnPlateau(MonitorCallback):
 
     def _drop(self, epoch: int) -> None:
         optimizer = self.model.optimizer
-        before = get_lr(optimizer)
+        first, before = get_lr(optimizer), _rates(optimizer)
         scale_lr(optimizer, self.factor, self.min_lr)
-        if get_lr(optimizer) < before:
-            say(self.verbose, f"Epoch {epoch + 1}: learning rate {before:.3g} → {get_lr(optimizer):.3g}.")
+        if _rates(optimizer) != before:
+            say(self.verbose, f"Epoch {epoch + 1}: learning rate from {first:.3g} to {get_lr(optimizer):.3g}.")
             self.cooldown_counter = self.cooldown
             self.wait = 0
+
+
+def _rates(optimizer: Optimizer) -> list[float]:
+    return [float(group["lr"]) for group in optimizer.param_groups]

@@ -1,9 +1,12 @@
 """Ending training early."""
 
+import copy
+from typing import Any
+
 from torch import Tensor
 
 from easyconv.arguments import check_flag, check_integer, check_number
-from easyconv.callbacks.monitor import Mode, MonitorCallback, say
+from easyconv.callbacks.monitor import Mode, MonitorCallback, check_verbose, say
 from easyconv.training.callback import Logs
 
 __all__ = ["EarlyStopping"]
@@ -57,7 +60,7 @@ class EarlyStopping(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode, min_delta)
         self.patience = check_integer("patience", patience, minimum=0)
-        self.verbose = verbose
+        self.verbose = check_verbose(verbose)
         self.baseline = None if baseline is None else check_number("baseline", baseline)
         self.restore_best_weights = check_flag("restore_best_weights", restore_best_weights)
         self.start_from_epoch = check_integer("start_from_epoch", start_from_epoch, minimum=0)
@@ -67,7 +70,7 @@ class EarlyStopping(MonitorCallback):
         self.wait = 0
         self.best = self.worst()
         self.best_epoch = 0
-        self.best_weights: dict[str, Tensor] | None = None
+        self.best_weights: dict[str, Any] | None = None
         self.stopped_epoch = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -93,7 +96,8 @@ class EarlyStopping(MonitorCallback):
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Say so, and give back the best weights."""
         if self.stopped_epoch > 0:
-            say(self.verbose, f"Epoch {self.stopped_epoch + 1}: stopped early; best {self.monitor} {self.best:.4f}.")
+            best = f"{self.monitor} was {self.best:.4f} at best"
+            say(self.verbose, f"Epoch {self.stopped_epoch + 1}: stopped early; {best}.")
         if self.restore_best_weights and self.best_weights is not None:
             say(self.verbose, f"Restored the weights of epoch {self.best_epoch + 1}.")
             self.model.load_state_dict(self.best_weights)
@@ -101,4 +105,9 @@ class EarlyStopping(MonitorCallback):
     def _keep(self, value: float, epoch: int) -> None:
         self.best, self.best_epoch = value, epoch
         if self.restore_best_weights:
-            self.best_weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+            self.best_weights = {name: _copied(value) for name, value in self.model.state_dict().items()}
+
+
+def _copied(value: Any) -> Any:
+    """A tensor, or the extra state that some modules keep beside their tensors."""
+    return value.clone() if isinstance(value, Tensor) else copy.deepcopy(value)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from easyconv.data.batch import Batch
+from easyconv.data.inputs import check_inputs
 from easyconv.data.order import warn_of_order
-from easyconv.data.source import Binding, Source, check_rows
+from easyconv.data.source import Binding, Source, check_rows, located
 from easyconv.data.tree import leaves, map_tree
 
 __all__ = ["ArraySource"]
@@ -65,13 +66,19 @@ class ArraySource(Source):
         """The first two rows; see `Source.example`."""
         return Batch(*(None if part is None else map_tree(lambda t: t[:2].cpu().clone(), part) for part in self._raw))
 
+    def check_first(self, inputs: Any) -> None:
+        """All rows; see `Source.check_first`."""
+        with located(self.place()):
+            check_inputs(self._raw.x, inputs)
+
     def labels(self) -> Tensor | None:
         """All targets, as they were given."""
         return self._raw.y if isinstance(self._raw.y, Tensor) else None
 
     def _bound(self, training: bool) -> None:
         binding = self._require_binding()
-        data = binding.check(self._raw, whole=True)
+        with located(self.place()):
+            data = binding.check(self._raw, whole=True)
         if training:
             warn_of_order(data.y, binding.targets, batch_size=self.batch_size, shuffled=self._shuffle)
         if _fits(data, binding.device):
@@ -103,8 +110,10 @@ class ArraySource(Source):
         order = torch.randperm(self.rows, generator=generator)
         device = next(leaf for _, leaf in leaves(self._data.x)).device
         gather = _gather_pinned if device.type == "cpu" and binding.device.type == "cuda" else _gather
+        is_ready = binding.leaves_alone(self._data)
         for index in torch.split(order.to(device), self.batch_size):
-            yield binding.send(_each(self._data, lambda t, i=index: gather(t, i)))
+            batch = _each(self._data, lambda t, i=index: gather(t, i))
+            yield batch if is_ready else binding.send(batch)
 
 
 def _each(data: Batch, function: Any) -> Batch:

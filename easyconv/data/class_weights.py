@@ -64,8 +64,11 @@ def class_weights(
         )
     values = class_weight.tolist() if hasattr(class_weight, "tolist") else list(class_weight)
     if len(values) != num_classes:
-        raise ArgumentError(f"class_weight has {len(values)} weights, but there are {num_classes} classes.")
-    return torch.tensor([_weight(index, value) for index, value in enumerate(values)], dtype=torch.float32)
+        raise ArgumentError(
+            f"class_weight has {len(values)} weights, but there are {num_classes} classes. Give one weight per class, "
+            "or a dict {class: weight} of some."
+        )
+    return _usable([_weight(index, value) for index, value in enumerate(values)])
 
 
 def weights_for(targets: Tensor, table: Tensor) -> Tensor:
@@ -92,7 +95,10 @@ def weights_for(targets: Tensor, table: Tensor) -> Tensor:
     >>> weights_for(torch.tensor([0, 1, 1]), torch.tensor([1.0, 3.0]))
     tensor([1., 3., 3.])
     """
-    return table[_class_numbers(targets, table.shape[0])]
+    numbers = _class_numbers(targets, table.shape[0])
+    # Labels out of range are those that the loss ignores, whatever their weight.
+    known = (numbers >= 0) & (numbers < table.shape[0])
+    return table[torch.where(known, numbers, 0)]
 
 
 def _class_numbers(targets: Tensor, num_classes: int) -> Tensor:
@@ -109,16 +115,25 @@ def _class_numbers(targets: Tensor, num_classes: int) -> Tensor:
 
 def _balanced(word: str, num_classes: int, targets: Tensor | None, counts: Tensor | None) -> Tensor:
     if word != "balanced":
-        raise ArgumentError(f"class_weight must be a dict, a list or 'balanced', got {word!r}.")
+        raise ArgumentError(
+            f"class_weight must be a dict, a list or 'balanced', got {word!r}. A dict maps numbers of classes "
+            "to weights, "
+            "a list has one weight per class."
+        )
     if counts is None:
         if targets is None:
             raise ArgumentError(
                 "class_weight='balanced' needs all labels, which this data does not tell. Pass arrays, a data set that "
                 "keeps its labels in .targets, or one weight per class."
             )
-        counts = torch.bincount(_class_numbers(targets, num_classes).cpu(), minlength=num_classes)
+        numbers = _class_numbers(targets, num_classes).cpu()
+        # Labels below 0 are those that the loss ignores.
+        counts = torch.bincount(numbers[numbers >= 0], minlength=num_classes)
     if counts.numel() != num_classes:
-        raise LabelError(f"The labels go up to {counts.numel() - 1}, but there are {num_classes} classes.")
+        raise LabelError(
+            f"class_weight='balanced': the labels go up to {counts.numel() - 1}, but there are {num_classes} classes. "
+            f"End the net with {counts.numel()} outputs, or correct the labels."
+        )
     present = counts > 0
     weights = counts.sum().double() / (present.sum() * counts.double().clamp(min=1))
     return torch.where(present, weights, 1.0).float()
@@ -127,16 +142,30 @@ def _balanced(word: str, num_classes: int, targets: Tensor | None, counts: Tenso
 def _from_dict(class_weight: Mapping[Any, Any], num_classes: int) -> Tensor:
     table = [1.0] * num_classes
     for key, value in class_weight.items():
+        if isinstance(key, str):
+            raise ArgumentTypeError(
+                f"A key of class_weight must be an integer, the number of a class from 0 to {num_classes - 1}, "
+                f"got {key!r}."
+            )
         index = check_integer("A key of class_weight", key, minimum=0)
         if index >= num_classes:
             raise ArgumentError(
-                f"class_weight has the class {index}, but there are {num_classes} classes, 0 to {num_classes - 1}."
+                f"class_weight has the class {index}, but there are {num_classes} classes, 0 to {num_classes - 1}. "
+                "Labels start at 0."
             )
         table[index] = _weight(index, value)
-    return torch.tensor(table, dtype=torch.float32)
+    return _usable(table)
 
 
 def _weight(index: int, value: Any) -> float:
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and value.numel() == 1:
         value = value.item()
     return check_number(f"class_weight[{index}]", value, minimum=0)
+
+
+def _usable(table: list[float]) -> Tensor:
+    if not any(table):
+        raise ArgumentError(
+            f"class_weight is 0 for all {len(table)} classes, so that no sample counts. Give some a weight above 0."
+        )
+    return torch.tensor(table, dtype=torch.float32)

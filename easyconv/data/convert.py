@@ -1,6 +1,7 @@
 """One array from whatever a user has: tensors, NumPy and pandas, lists of numbers, arrays or pictures."""
 
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from easyconv.errors import DataError, DataTypeError, EmptyDataError
 __all__ = ["is_number", "is_picture", "to_tensor"]
 
 _WIDER = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.int64}
+_PATH = re.compile(r"[/\\]|\.[A-Za-z][A-Za-z0-9]{1,4}$")
 _PROMOTED = {("u", 2): np.int32, ("u", 4): np.int64, ("u", 8): np.int64, ("f", 2): np.float32, ("f", 16): np.float64}
 
 
@@ -54,6 +56,10 @@ def to_tensor(value: Any, name: str = "x") -> Tensor:
         )
     if tensor.shape[0] == 0:
         raise EmptyDataError(f"{name} has no rows: its shape is {tuple(tensor.shape)}. Pass at least one sample.")
+    if tensor.numel() == 0:
+        raise EmptyDataError(
+            f"{name} holds no values: its shape is {tuple(tensor.shape)}, with an axis of size 0. Look how it was cut."
+        )
     return tensor
 
 
@@ -84,6 +90,10 @@ def _from_tensor(value: Tensor, name: str) -> Tensor:
         raise DataTypeError(f"{name} must be a dense tensor, got a sparse or nested one. Pass {name}.to_dense().")
     if value.is_complex():
         raise _complex(name, value)
+    if value.device.type == "meta":
+        raise DataTypeError(
+            f"{name} must have values, got a tensor on the 'meta' device, which has a shape only. Make it on the CPU."
+        )
     if value.is_quantized:
         raise DataTypeError(f"{name} must hold plain numbers, got {value.dtype}. Pass {name}.dequantize().")
     value = value.detach() if value.requires_grad else value
@@ -110,7 +120,7 @@ def _from_other(value: Any, name: str) -> Tensor:
 
 def _refuse_type(value: Any, name: str) -> None:
     if value is None:
-        raise DataTypeError(f"{name} must be an array, got None.")
+        raise DataTypeError(f"{name} must be an array, a tensor or a list of numbers, got None.")
     if isinstance(value, (str, bytes, os.PathLike)):
         raise DataTypeError(
             f"{name} must be data, got {value!r}. Read the file first (numpy.load, PIL.Image.open), or make a "
@@ -127,7 +137,7 @@ def _refuse_type(value: Any, name: str) -> None:
     ):
         raise DataTypeError(
             f"{name} must be a tensor, an array or a list of numbers, got {describe(value)}. "
-            f"Convert it first: numpy.asarray({name})."
+            "Convert it to one of these first."
         )
 
 
@@ -173,6 +183,12 @@ def _from_rows(rows: Sequence[Any], name: str) -> Tensor:
         return _from_array(_numbers(rows, name), name)
     if first is None or isinstance(first, (str, bytes, os.PathLike)):
         raise _bad_value(first, name)
+    if isinstance(first, dict):
+        keys = ", ".join(map(repr, first))
+        raise DataTypeError(
+            f"{name} must hold numbers, got a list of dicts with the keys {keys}. Pass one dict of arrays, "
+            f"{{key: array}}, for a net with several inputs."
+        )
     arrays = [_row(value, f"{name}[{index}]") for index, value in enumerate(rows)]
     _check_shapes([array.shape for array in arrays], name)
     return _from_array(np.stack(arrays), name)
@@ -188,11 +204,22 @@ def _numbers(rows: Sequence[Any], name: str) -> Any:
     try:
         array = np.asarray(rows)
     except (ValueError, TypeError) as error:
-        _check_shapes([np.shape(row) if not isinstance(row, list) else (len(row),) for row in rows], name)
-        raise DataError(f"{name} has rows that do not make one array: {error}") from error
+        _check_shapes([_outer_shape(row) for row in rows], name)
+        raise DataError(
+            f"{name} must have rows of one shape, got nested lists of different lengths within a row. Resize or pad "
+            "them to one length."
+        ) from error
     if array.dtype.kind in "US" and not all(isinstance(row, str) for row in rows):
         raise _bad_value(next((row for row in rows if isinstance(row, str)), rows[0]), name)
     return array
+
+
+def _outer_shape(row: Any) -> tuple[int, ...]:
+    """The lengths of nested lists, as far as all lists of one depth agree."""
+    if not isinstance(row, (list, tuple)):
+        return tuple(np.shape(row))
+    inner = {_outer_shape(part) for part in row}
+    return (len(row), *(inner.pop() if len(inner) == 1 else ()))
 
 
 def _stack_tensors(rows: Sequence[Any], name: str) -> Tensor:
@@ -218,7 +245,8 @@ def _check_shapes(shapes: list[tuple[int, ...]], name: str) -> None:
         if shape != shapes[0]:
             raise DataError(
                 f"{name} must have rows of one shape, got {shapes[0]} in row 0 and {shape} in row {index}. Resize or "
-                f"pad them; for several inputs pass a tuple of arrays."
+                "pad them; arrays that belong side by side, as (x, y) or as several inputs, go into a tuple, "
+                "not a list."
             )
 
 
@@ -232,10 +260,23 @@ def _bad_kind(array: Any, name: str) -> DataTypeError:
             f"{name} must hold numbers, got dates or durations ({array.dtype}). Make numbers of them first: "
             f"{name}.astype('int64')."
         )
-    return DataTypeError(f"{name} must be an array of numbers, got {describe(array)}.")
+    fields = " For a table with named columns take numpy.lib.recfunctions.structured_to_unstructured."
+    return DataTypeError(
+        f"{name} must be an array of numbers, got {describe(array)}.{fields if array.dtype.names else ''}"
+    )
 
 
 def _bad_value(value: Any, name: str) -> DataTypeError:
+    if isinstance(value, os.PathLike) or (isinstance(value, str) and _PATH.search(value)):
+        return DataTypeError(
+            f"{name} must hold numbers, got paths such as {str(value)[-40:]!r}. Read the files first (PIL.Image.open, "
+            "numpy.load), or make a Dataset of the folder: torchvision.datasets.ImageFolder."
+        )
+    if isinstance(value, str) and _is_numeral(value):
+        return DataTypeError(
+            f"{name} must hold numbers, got text such as {value[:40]!r}. Convert it: "
+            f"numpy.asarray({name}).astype(float)."
+        )
     if isinstance(value, str):
         return DataTypeError(
             f"{name} must hold numbers, got text such as {value[:40]!r}. For class names take "
@@ -244,6 +285,14 @@ def _bad_value(value: Any, name: str) -> DataTypeError:
     if value is None:
         return DataTypeError(f"{name} must hold numbers, got None in it. Remove or fill the missing values.")
     return DataTypeError(f"{name} must hold numbers, got {describe(value)} in it.")
+
+
+def _is_numeral(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _complex(name: str, value: Any) -> DataTypeError:

@@ -37,7 +37,7 @@ def to_inputs(x: Any, name: str = "x") -> Any:
     >>> to_inputs(np.ones((2, 3))).dtype
     torch.float32
     """
-    if isinstance(x, tuple) and x and is_number(x[0]):
+    if isinstance(x, tuple) and x and (is_number(x[0]) or isinstance(x[0], str)):
         x = list(x)
     return map_named(_input, x, name)
 
@@ -102,7 +102,7 @@ def _finish(x: Tensor, rule: InputRule, channels_last: bool) -> Tensor:
 
 def _check(x: Tensor, rule: InputRule, name: str, values: bool) -> Tensor:
     if rule.kind == "tokens":
-        return _tokens(x, name, values)
+        return _tokens(x, rule, name, values)
     if rule.kind != "any":
         x = _axes(x, rule, name)
     if x.is_floating_point():
@@ -114,7 +114,7 @@ def _check(x: Tensor, rule: InputRule, name: str, values: bool) -> Tensor:
     return x.to(torch.float32)
 
 
-def _tokens(x: Tensor, name: str, values: bool) -> Tensor:
+def _tokens(x: Tensor, rule: InputRule, name: str, values: bool) -> Tensor:
     if x.is_floating_point():
         check_finite(x, name)
         whole = x == x.round()
@@ -122,23 +122,41 @@ def _tokens(x: Tensor, name: str, values: bool) -> Tensor:
             row = first_row(~whole)
             raise DataTypeError(
                 f"{name} must hold integers, since the first layer is an embedding, got {describe(x)} with fractions, "
-                f"the first in row {row}."
+                f"the first in row {row}. Pass token numbers, or start the net with another layer."
             )
-    if values and x.dtype != torch.uint8 and bounds(x)[0] < 0:
-        raise DataError(
-            f"{name} must hold token numbers from 0 on, since the first layer is an embedding, got {bounds(x)[0]:g}, "
-            f"the first in row {first_row(x < 0)}."
-        )
+    if values:
+        _check_tokens(x, rule.tokens, name)
     return x.to(torch.int64)
+
+
+def _check_tokens(x: Tensor, tokens: int | None, name: str) -> None:
+    low, high = bounds(x)
+    if low < 0:
+        raise DataError(
+            f"{name} must hold token numbers from 0 on, since the first layer is an embedding, got {low:g}, "
+            f"the first in row {first_row(x < 0)}. Give missing tokens a number of their own (padding_idx)."
+        )
+    if tokens is not None and high >= tokens:
+        raise DataError(
+            f"{name} must hold token numbers from 0 to {tokens - 1}, since the first layer is an embedding of "
+            f"{tokens}, "
+            f"got {high:g}, the first too large in row {first_row(x >= tokens)}. Make it Embedding({high + 1:g}, ...), "
+            "or map the tokens into that range."
+        )
 
 
 def _refuse_wide_integers(x: Tensor, name: str) -> None:
     low, high = bounds(x)
     if low < 0 or high > 1:
+        as_bytes = (
+            f'{name}.astype("uint8") is scaled to [0, 1]'
+            if low >= 0 and high <= 255
+            else (f'({name} / {max(abs(low), abs(high))}).astype("float32") scales them')
+        )
         raise DataTypeError(
-            f"{name} must hold floats or uint8, got {describe(x)} with values from {low} to {high}; it is not clear "
-            f'whether to scale them. {name}.astype("uint8") is scaled to [0, 1] (for values from 0 to 255), '
-            f'{name}.astype("float32") keeps the values.'
+            f"{name} must hold floats or uint8, got integers of shape {tuple(x.shape)} with values from {low} to "
+            f'{high}; it is not clear whether to scale them. {as_bytes}, {name}.astype("float32") keeps the values '
+            f"({name}.to(torch.float32) for a tensor)."
         )
 
 
@@ -149,12 +167,24 @@ def _axes(x: Tensor, rule: InputRule, name: str) -> Tensor:
         return x
     if x.dim() == full - 1:
         return _short_of_one_axis(x, rule, name)
-    hint = ""
+    raise DataError(f"{name} must be {_wanted(rule)}, got shape {tuple(x.shape)}.{_axes_hint(x, rule, name)}")
+
+
+def _axes_hint(x: Tensor, rule: InputRule, name: str) -> str:
+    full = _AXES[rule.kind].count(",") + 1
+    reshape = f"{name}.reshape(-1, {rule.channels or 1}, {', '.join(_AXES[rule.kind][1:-1].split(', ')[2:])})"
+    if x.dim() == 1:
+        return " Labels look like this: a batch is (x, y), the inputs first."
     if x.dim() == full - 2:
-        hint = f" One {rule.kind} alone is {name}[None, None]: a batch of one with one channel."
-    elif x.dim() == 2:
-        hint = f" Give each row its axes back: {name}.reshape(-1, {rule.channels or 1}, ...)."
-    raise DataError(f"{name} must be {_wanted(rule)}, got shape {tuple(x.shape)}.{hint}")
+        return (
+            f" Flat rows get their axes back with {reshape}; one {rule.kind} alone is {name}[None, None], a batch of "
+            "one with one channel."
+        )
+    if x.dim() == 2:
+        return f" Give each row its axes back: {reshape}."
+    if x.dim() > full:
+        return f" Leave out axes of size 1 ({name}.squeeze(...)), or join two of them ({name}.reshape(...))."
+    return ""
 
 
 def _check_channels(x: Tensor, rule: InputRule, name: str) -> None:
@@ -203,7 +233,11 @@ def _short_of_one_axis(x: Tensor, rule: InputRule, name: str) -> Tensor:
             f"{name}.transpose({order})[None] of an array, {name}.permute({order})[None] of a tensor."
         )
     else:
-        hint = f"The axis of the {channels} channels is missing."
+        hint = (
+            f"The axis of the {channels} channels is missing: {name}[:, None].repeat({channels}, 1) of an array "
+            "repeats "
+            f"the one there is, {name}[:, None].repeat_interleave({channels}, 1) of a tensor."
+        )
     raise DataError(f"{name} must be {_wanted(rule)}, got shape {shape}. {hint}")
 
 

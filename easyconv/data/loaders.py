@@ -1,13 +1,15 @@
 """Batches of a ``DataLoader``, used as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, SequentialSampler, Subset
+from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler, Subset, TensorDataset, default_collate
 
+from easyconv.data.batch import unpack
 from easyconv.data.order import warn_of_order
+from easyconv.data.source import check_rows, located
 from easyconv.data.streams import StreamSource
 
 __all__ = ["LoaderSource", "known_labels"]
@@ -47,26 +49,52 @@ class LoaderSource(StreamSource):
 
     def _seed(self, key: int) -> None:
         super()._seed(key)
-        loader = self._loader
-        sampler = getattr(loader, "sampler", None)
-        for owner in (loader, sampler, getattr(loader, "batch_sampler", None)):
-            generator = getattr(owner, "generator", None)
-            if isinstance(generator, torch.Generator):
-                generator.manual_seed(key)
-        if getattr(loader, "persistent_workers", False):
+        for generator in self._generators():
+            generator.manual_seed(key)
+        if getattr(self._loader, "persistent_workers", False):
             # Workers that live on keep the random state of the pass before; new ones start from the key.
-            loader._iterator = None
+            self._loader._iterator = None
+
+    def _generators(self) -> list[torch.Generator]:
+        """Generators that the loader was given, besides the global ones."""
+        loader = self._loader
+        owners = (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None))
+        found = [getattr(owner, "generator", None) for owner in owners]
+        return [generator for generator in found if isinstance(generator, torch.Generator)]
+
+    def _random_state(self) -> Callable[[], None]:
+        give_back_global = super()._random_state()
+        own = [(generator, generator.get_state()) for generator in self._generators()]
+
+        def give_back() -> None:
+            give_back_global()
+            for generator, state in own:
+                generator.set_state(state)
+
+        return give_back
 
     def labels(self) -> Tensor | None:
         """The labels that the data set keeps."""
         return known_labels(self._loader.dataset)
 
     def _bound(self, training: bool) -> None:
+        self._check_all()
         labels = known_labels(self._loader.dataset) if training else None
         targets = self._require_binding().targets
         if labels is not None:
             ordered = type(getattr(self._loader, "sampler", None)) is SequentialSampler
             warn_of_order(labels, targets, batch_size=self.batch_size, shuffled=not ordered)
+
+    def _check_all(self) -> None:
+        """Look at tensors that are in memory as a whole now, and not when training is under way."""
+        dataset, loader = self._loader.dataset, self._loader
+        usual = type(loader.sampler) in (SequentialSampler, RandomSampler) and loader.collate_fn is default_collate
+        if type(dataset) is not TensorDataset or not usual or not self.rows:
+            return
+        with located(self.place()):
+            batch = unpack(tuple(dataset.tensors))
+            check_rows(batch)
+            self._require_binding().check(batch, whole=True)
 
     def _why_empty(self) -> str:
         rows, size = _length(self._loader.dataset), self.batch_size

@@ -17,15 +17,18 @@ class InputRule:
         ``"volume"`` (N, C, D, H, W), all floats. ``"any"`` are floats of any shape.
     channels : int, optional
         C, where it is known.
+    tokens : int, optional
+        How many tokens the embedding has, where that is known.
 
     Examples
     --------
     >>> InputRule("image", channels=3)
-    InputRule(kind='image', channels=3)
+    InputRule(kind='image', channels=3, tokens=None)
     """
 
     kind: Literal["tokens", "image", "sequence", "volume", "any"] = "any"
     channels: int | None = None
+    tokens: int | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +11,15 @@ from torch import Tensor
 
 from easyconv.data.batch import Batch, unpack
 from easyconv.data.class_weights import weights_for
+from easyconv.data.convert import is_number
 from easyconv.data.inputs import check_inputs, finish_inputs, to_inputs
 from easyconv.data.rules import InputRule
 from easyconv.data.targets import fit_targets, to_targets
 from easyconv.data.tree import leaves, map_tree, rows_of
-from easyconv.data.weights import to_weights
-from easyconv.errors import DataError, LengthError, StateError
+from easyconv.data.weights import refuse_idle, to_weights
+from easyconv.errors import DataError, EasyconvError, LengthError, StateError
 
-__all__ = ["Binding", "Source", "check_rows", "to_batch"]
+__all__ = ["Binding", "Source", "check_rows", "located", "to_batch"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,15 @@ class Binding:
         if y is not None:
             y = fit_targets(y, self.targets, values=whole or _on_cpu(y))
         elif any(rule.required for _, rule in leaves(self.targets)):
-            raise DataError("y is missing: the loss needs targets. Pass fit(x, y), or a source of batches (x, y).")
+            raise DataError(
+                "y is missing: the loss needs targets. Pass x and y, (x, y) for validation_data, or a source of "
+                "batches "
+                "(x, y)."
+            )
         if weight is not None:
             weight = to_weights(weight, rows, values=whole or _on_cpu(weight))
+            if whole:
+                refuse_idle(weight)
         if self.class_weight is not None:
             of_class = weights_for(y, self.class_weight.to(y.device))
             weight = of_class if weight is None else of_class * weight
@@ -52,6 +60,12 @@ class Binding:
         device = self.device
         x, y, weight = (None if part is None else map_tree(lambda t: _move(t, device), part) for part in batch)
         return Batch(finish_inputs(x, self.inputs, channels_last=self.channels_last), y, weight)
+
+    def leaves_alone(self, batch: Batch) -> bool:
+        """Whether `send` would change nothing of such a batch, so that it need not be asked each time."""
+        parts = [leaf for part in batch if part is not None for _, leaf in leaves(part)]
+        floats = all(leaf.is_floating_point() for _, leaf in leaves(batch.x))
+        return floats and not self.channels_last and all(leaf.device == self.device for leaf in parts)
 
 
 class Source(ABC):
@@ -67,12 +81,15 @@ class Source(ABC):
         Samples per batch; ``None`` where somebody else decides.
     one_shot : bool
         Whether it cannot start again: each pass goes on where the last one stopped.
+    name : str
+        Which argument it was made from, for messages.
     """
 
     rows: int | None = None
     steps: int | None = None
     batch_size: int | None = None
     one_shot: bool = False
+    name: str = "x"
     _class_weight: Tensor | None = None
     _binding: Binding | None = None
 
@@ -85,6 +102,21 @@ class Source(ABC):
         key : int, optional
             The key of the first pass, where there is one: a loader has to start it for its first batch.
         """
+
+    def place(self, batch: int | None = None) -> str:
+        """Where in the user's data an error lies: ``"validation_data, batch 3"``; empty for x itself."""
+        argument = "" if self.name == "x" else self.name
+        if batch is None:
+            return argument
+        return f"{argument}, batch {batch}" if argument else f"Batch {batch}"
+
+    @abstractmethod
+    def check_first(self, inputs: Any) -> None:
+        """Check the inputs that `example` was taken from, so that the message has their own shape and rows."""
+
+    def peek(self) -> Batch:
+        """As `example`, but the first pass is not begun by looking: what it draws is given back, and drawn again."""
+        return self.example()
 
     def labels(self) -> Tensor | None:
         """All targets, where they can be had without reading the samples."""
@@ -169,6 +201,12 @@ def to_batch(item: Any, *, labelled: bool | None = None) -> Batch:
     tensor([1])
     """
     x, y, weight = unpack(item, labelled=labelled)
+    if is_number(y) or (isinstance(y, Tensor) and y.dim() == 0):
+        raise DataError(
+            f"A source must give batches, and this one gives single samples: y is the number {_plain(y)!r}. "
+            "Pass a Dataset (an "
+            "IterableDataset for a generator), whose samples are gathered into batches here."
+        )
     x = to_inputs(x)
     y = None if y is None else to_targets(y)
     batch = Batch(x, y, None if weight is None else to_weights(weight, rows_of(x), values=False))
@@ -193,8 +231,37 @@ def check_rows(batch: Batch) -> int:
     for name, part in (("y", batch.y), ("sample_weight", batch.sample_weight)):
         count = rows if part is None else rows_of(part, name)
         if count != rows:
-            raise LengthError(f"x has {rows} rows and {name} has {count}; they must have as many rows.")
+            single = " Where x is a single sample, give it a batch axis: x[None]." if count == 1 else ""
+            raise LengthError(f"x has {_rows(rows)} and {name} has {count}; they must have as many rows.{single}")
     return rows
+
+
+@contextmanager
+def located(place: str) -> Iterator[None]:
+    """Say in easyconv's own errors where in the data they lie.
+
+    Examples
+    --------
+    >>> with located("Batch 3"):
+    ...     raise DataError("x is empty.")
+    Traceback (most recent call last):
+    ...
+    easyconv.errors.DataError: Batch 3: x is empty.
+    """
+    try:
+        yield
+    except EasyconvError as error:
+        if place:
+            error.args = (f"{place}: {error}",)
+        raise
+
+
+def _plain(number: Any) -> Any:
+    return number.item() if hasattr(number, "item") else number
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
 
 
 def _move(tensor: Tensor, device: torch.device) -> Tensor:
@@ -202,4 +269,4 @@ def _move(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def _on_cpu(tree: Any) -> bool:
-    return all(leaf.device.type == "cpu" for _, leaf in leaves(tree))
+    return tree.is_cpu if isinstance(tree, Tensor) else all(leaf.device.type == "cpu" for _, leaf in leaves(tree))

@@ -12,7 +12,7 @@ from easyconv.data.batch import Batch, unpack
 from easyconv.data.convert import is_number
 from easyconv.data.inputs import to_inputs
 from easyconv.data.loaders import LoaderSource
-from easyconv.data.source import Source
+from easyconv.data.source import Source, located
 from easyconv.data.streams import IterableSource
 from easyconv.data.targets import to_targets
 from easyconv.data.tree import rows_of
@@ -74,6 +74,12 @@ def make_source(
     batch_size = check_integer("batch_size", batch_size, minimum=1)
     check_flag("shuffle", shuffle)
     _refuse(x, name)
+    source = _make(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, name=name)
+    source.name = name
+    return source
+
+
+def _make(x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool, name: str) -> Source:
     if isinstance(x, TensorDataset):
         _no_extras(x, y, sample_weight, name)
         x, y, sample_weight = _parts(x)
@@ -85,7 +91,8 @@ def make_source(
         _check_batch_size(x, batch_size, name)
         made = LoaderSource if isinstance(x, DataLoader) else IterableSource
         return made(x)
-    return _from_arrays(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, name=name)
+    with located("" if name == "x" else name):
+        return _from_arrays(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle)
 
 
 def holds_batches(x: Any, y: Any = None) -> bool:
@@ -96,12 +103,14 @@ def holds_batches(x: Any, y: Any = None) -> bool:
     >>> holds_batches([1, 2]), holds_batches(iter([])), holds_batches([([[1.0]], [0])])
     (False, True, True)
     """
+    if isinstance(x, type):
+        return False
     if hasattr(x, "__next__") or isinstance(x, DataLoader):
         return True
     if _is_array(x) or isinstance(x, (tuple, dict, range, Dataset)) or holds_samples(x, y):
         return False
     if isinstance(x, list):
-        return y is None and _first_pair(x) is not None
+        return y is None and bool(x) and (isinstance(x[0], dict) or _first_pair(x) is not None)
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
 
@@ -120,7 +129,7 @@ def holds_samples(x: Any, y: Any = None) -> bool:
     """
     if isinstance(x, Dataset):
         return True
-    if _is_array(x) or isinstance(x, (tuple, dict, range, DataLoader)) or (isinstance(x, list) and y is not None):
+    if _is_array(x) or isinstance(x, (type, tuple, dict, range, DataLoader)) or (isinstance(x, list) and y is not None):
         return False
     pair = _first_pair(x)
     return pair is not None and _is_single(pair.y)
@@ -146,15 +155,19 @@ def _first_pair(x: Any) -> Batch | None:
 
 def _refuse(x: Any, name: str) -> None:
     if x is None:
-        raise DataTypeError(f"{name} must be data or a source of batches, got None.")
+        raise DataTypeError(
+            f"{name} must be data or a source of batches, got None. Pass a tensor, an array, a list of numbers, "
+            "a Dataset "
+            "or a DataLoader."
+        )
     if inspect.isgeneratorfunction(x) or inspect.isfunction(x) or inspect.ismethod(x):
         called = getattr(x, "__name__", "it")
-        raise DataTypeError(
-            f"{name} must be data or a source of batches, got the function {called}: call it, {called}()."
-        )
+        how = "call it, and pass what it returns" if called.startswith("<") else f"call it, {called}()"
+        raise DataTypeError(f"{name} must be data or a source of batches, got the function {called}: {how}.")
     if isinstance(x, type):
         raise DataTypeError(
-            f"{name} must be data or a source of batches, got the class {x.__name__}: make an object of it."
+            f"{name} must be data or a source of batches, got the class {x.__name__}: make an object of it, "
+            f"{x.__name__}(...)."
         )
     if isinstance(x, (set, frozenset, str, bytes)):
         to_inputs(x, name)
@@ -195,12 +208,12 @@ def _parts(dataset: Any) -> tuple[Any, Any, Any]:
     return batch.x, batch.y, batch.sample_weight
 
 
-def _from_arrays(x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool, name: str) -> Source:
+def _from_arrays(x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool) -> Source:
     if isinstance(y, (Dataset, DataLoader)):
         raise DataError(
             f"y must be an array of targets, got a {type(y).__name__}. Data for validation goes to validation_data."
         )
-    inputs = to_inputs(x, name)
+    inputs = to_inputs(x)
     targets = None if y is None else to_targets(y)
-    weight = None if sample_weight is None else to_weights(sample_weight, rows_of(inputs, name))
+    weight = None if sample_weight is None else to_weights(sample_weight, rows_of(inputs))
     return ArraySource(inputs, targets, weight, batch_size=batch_size, shuffle=shuffle)

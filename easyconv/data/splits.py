@@ -141,7 +141,8 @@ def _stratified(order: Tensor, classes: Tensor, wanted: int) -> Tensor:
     taken = torch.minimum(exact.floor().long(), most)
     rest = (exact - taken).masked_fill(taken >= most, -1.0)
     nearest = torch.sort(rest, descending=True, stable=True).indices[: max(0, wanted - int(taken.sum()))]
-    taken[nearest[rest[nearest] >= 0]] += 1
+    # A class whose share is whole gives no more, also where classes of one sample give less than theirs.
+    taken[nearest[rest[nearest] > 0]] += 1
     shuffled = classes[order]
     by_class = torch.sort(shuffled, stable=True).indices
     starts = counts.cumsum(0) - counts

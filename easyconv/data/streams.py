@@ -9,12 +9,16 @@ import numpy as np
 import torch
 
 from easyconv.data.batch import Batch
-from easyconv.data.source import Source, to_batch
+from easyconv.data.inputs import check_inputs
+from easyconv.data.source import Source, located, to_batch
 from easyconv.data.tree import map_tree
-from easyconv.errors import DataError, EasyconvError, EmptyDataError
+from easyconv.errors import DataError, EmptyDataError
 from easyconv.seed import seed_all
 
 __all__ = ["IterableSource", "StreamSource"]
+
+_LOOKED_AT = -1
+"""Stands for the key of a pass that nobody goes on with; real keys are never negative."""
 
 
 class StreamSource(Source):
@@ -30,6 +34,10 @@ class StreamSource(Source):
     def _seed(self, key: int) -> None:
         seed_all(key)
 
+    def _random_state(self) -> Callable[[], None]:
+        """Gives back the state of all generators that the source draws from."""
+        return _random_state()
+
     def _why_empty(self) -> str:
         return "The source gave no batch. Check that it is not used up already, and that its data is not empty."
 
@@ -39,10 +47,23 @@ class StreamSource(Source):
             iterator = self._start(key)
             first = self._read(iterator, 0)
             if first is None:
-                raise EmptyDataError(self._why_empty())
-            self._pending = (key, iterator, first, _random_state())
+                raise EmptyDataError(self._empty())
+            self._pending = (key, iterator, first, self._random_state())
         batch = self._pending[2]
         return Batch(*(None if part is None else map_tree(lambda t: t[:2].cpu(), part) for part in batch))
+
+    def peek(self) -> Batch:
+        """Up to two rows of a first batch; see `Source.peek`."""
+        if self.one_shot or self._pending is not None:
+            return self.example()
+        give_back = self._random_state()
+        try:
+            rows = self.example()
+        finally:
+            give_back()
+        if self._pending is not None:
+            self._pending = (_LOOKED_AT, *self._pending[1:])
+        return rows
 
     def batches(self, key: int | None = None) -> Iterator[Batch]:
         """One pass; see `Source.batches`."""
@@ -53,13 +74,22 @@ class StreamSource(Source):
             batch, first = (first, None) if first is not None else (self._read(iterator, index), None)
             if batch is None:
                 break
-            with _Named(index):
+            with located(self.place(index)):
                 ready = binding.send(binding.check(batch))
             yield ready
             index += 1
         if index == 0 and not self.one_shot:
-            raise EmptyDataError(self._why_empty())
+            raise EmptyDataError(self._empty())
         self._after_pass()
+
+    def check_first(self, inputs: Any) -> None:
+        """The first batch; see `Source.check_first`."""
+        if self._pending is not None:
+            with located(self.place(0)):
+                check_inputs(self._pending[2].x, inputs)
+
+    def _empty(self) -> str:
+        return f"{self.place()}: {self._why_empty()}" if self.place() else self._why_empty()
 
     def _after_pass(self) -> None:
         """What a source does at the end of a whole pass."""
@@ -88,9 +118,10 @@ class StreamSource(Source):
             return None
         except Exception as error:
             raise DataError(
-                f"Batch {index} could not be read: the data raised {type(error).__name__}: {error}"
+                f"{self.place(index)} could not be read: the data raised {type(error).__name__}: "
+                f"{error}{_collate_hint(error)}"
             ) from error
-        with _Named(index):
+        with located(self.place(index)):
             return to_batch(item)
 
 
@@ -129,18 +160,19 @@ class IterableSource(StreamSource):
             self._iterable.on_epoch_end()
 
 
-class _Named:
-    """Adds the number of the batch to easyconv's own errors."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, EasyconvError):
-            raise type(error)(f"Batch {self.index}: {error}") from error
+def _collate_hint(error: Exception) -> str:
+    """What to do about samples that torch cannot put into one batch."""
+    text = str(error)
+    if "PIL" in text and "collate" in text:
+        return (
+            ". The samples are pictures: give the data set a transform that makes tensors of them, like "
+            "torchvision.transforms.ToTensor()."
+        )
+    if "collate" in text and "found" in text:
+        return ". Let the data set give tensors, arrays or numbers, or give the DataLoader a collate_fn."
+    if "stack expects each tensor to be equal size" in text or "equal size" in text:
+        return ". The samples have different shapes: resize, crop or pad them to one, in the data set's transform."
+    return ""
 
 
 def _random_state() -> Callable[[], None]:

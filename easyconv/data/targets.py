@@ -16,6 +16,8 @@ __all__ = ["fit_targets", "to_targets"]
 
 # Rows of probabilities in float16 add up to 1 within this.
 _SUM_TOLERANCE = 1e-3
+# Labels beyond this are hardly the numbers of classes.
+_MOST_CLASSES = 100_000
 
 
 def to_targets(y: Any, name: str = "y") -> Any:
@@ -31,7 +33,7 @@ def to_targets(y: Any, name: str = "y") -> Any:
     >>> to_targets([0, 2, 1])
     tensor([0, 2, 1])
     """
-    if isinstance(y, tuple) and y and is_number(y[0]):
+    if isinstance(y, tuple) and y and (is_number(y[0]) or isinstance(y[0], str)):
         y = list(y)
     return map_named(to_tensor, y, name)
 
@@ -70,7 +72,31 @@ def fit_targets(y: Any, rule: Any = TargetRule(), *, name: str = "y", values: bo
     >>> fit_targets(torch.tensor([[0], [2]]), TargetRule("classes", (3,)))
     tensor([0, 2])
     """
+    if isinstance(rule, TargetRule) and rule.output_shape is not None and not isinstance(y, Tensor):
+        raise DataError(_bad_tree(y, rule, name))
+    if isinstance(y, Tensor) and isinstance(rule, (tuple, dict)):
+        raise DataError(
+            f"{name} must be {_wanted_tree(rule)}, since the net gives {len(rule)} output{'s' * (len(rule) != 1)}, got "
+            f"one array of shape {tuple(y.shape)}. Pass one array for each, or let forward return one tensor."
+        )
     return map_rules(lambda leaf, leaf_rule, leaf_name: _fit(leaf, leaf_rule, leaf_name, values), rule, y, name)
+
+
+def _wanted_tree(rule: Any) -> str:
+    if isinstance(rule, dict):
+        return f"a dict with the keys {', '.join(map(repr, rule))}"
+    return f"a tuple of {len(rule)} array{'s' * (len(rule) != 1)}"
+
+
+def _bad_tree(y: Any, rule: TargetRule, name: str) -> str:
+    if isinstance(y, dict):
+        got, hint = f"a dict with the keys {', '.join(map(repr, y))}", f"{name}[{next(iter(y), '...')!r}]"
+    else:
+        got, hint = f"a {type(y).__name__} of {len(y)} arrays", f"{name}[0]"
+    return (
+        f"{name} must be one array, since the net gives one output of shape {_shown(rule.output_shape)}, got {got}. "
+        f"Pass {hint}, or let the net give several outputs."
+    )
 
 
 def _fit(y: Tensor, rule: TargetRule, name: str, values: bool) -> Tensor:
@@ -105,13 +131,16 @@ def _align(y: Tensor, rule: TargetRule, name: str) -> Tensor:
 
 def _align_hint(y: Tensor, rule: TargetRule) -> str:
     output = rule.output_shape or ()
+    if rule.kind == "binary" and y.dim() == 2 and y.shape[1] == 2 and math.prod(output) == 1 and _is_one_hot(y):
+        return 'These are one-hot rows of two classes: pass the second column, y[:, 1], or take loss="cross_entropy".'
     if y.dim() == 1 and rule.kind == "binary":
         return (
             f"For one yes-or-no label per sample end the net with one output; for {output[0]} classes use "
             'loss="cross_entropy".'
         )
     if y.dim() == 1 and len(output) == 1:
-        return "For one number per sample end the net with one output."
+        classes = "" if y.is_floating_point() else ' For class labels use loss="cross_entropy".'
+        return f"For one number per sample end the net with one output.{classes}"
     return f"Let the net end with {math.prod(y.shape[1:])} outputs per sample of that shape, or reshape the targets."
 
 
@@ -215,8 +244,9 @@ def _class_rows(y: Tensor, rule: TargetRule, name: str) -> Tensor:
     if bool(bad.any()):
         row = first_row(bad)
         raise LabelError(
-            f"{name} has one row per class, which must be probabilities: at least 0 with the sum 1. Row {row} has "
-            f"the sum {y[row].sum().item() / max(1, y[row, 0].numel()):g} and the least value {y[row].min().item():g}."
+            f"{name} has one number per class, which must be probabilities for {rule.loss}: at least 0 with the sum 1. "
+            f"Row {row} has the sum {y[row].sum().item() / max(1, y[row, 0].numel()):g} and the least value "
+            f'{y[row].min().item():g}. For several labels per sample use loss="bce".'
         )
     return y
 
@@ -260,7 +290,13 @@ def _range_hint(value: int, low: int, high: int, classes: int, rule: TargetRule)
         return " torch would skip such rows in silence; remove them, or name it: CrossEntropyLoss(ignore_index=-100)."
     if value < 0:
         return " Remove those rows, or name the label to skip: CrossEntropyLoss(ignore_index=...)."
-    return f" End the net with {high + 1} outputs, or correct the labels." if rule.output_shape else ""
+    if not rule.output_shape:
+        return ""
+    if value == 255:
+        return " Where 255 marks what does not count, name it: CrossEntropyLoss(ignore_index=255)."
+    if high >= _MOST_CLASSES:
+        return ' Are these numbers of rows, or values to predict? For values use loss="mse".'
+    return f" End the net with {high + 1} outputs, or correct the labels."
 
 
 def _shown(shape: tuple[int, ...] | None) -> str:

@@ -36,6 +36,8 @@ def map_named(function: Callable[[Any, str], Any], tree: Any, name: str) -> Any:
     >>> map_named(lambda leaf, name: name, (1, {"a": 2}), "x")
     ('x[0]', {'a': "x[1]['a']"})
     """
+    if isinstance(tree, Tensor):
+        return function(tree, name)
     if isinstance(tree, dict):
         return {key: map_named(function, value, f"{name}[{key!r}]") for key, value in tree.items()}
     if isinstance(tree, tuple):
@@ -57,6 +59,8 @@ def map_rules(function: Callable[[Any, Any, str], Any], rules: Any, tree: Any, n
     (10, 200)
     """
     if not isinstance(rules, (tuple, list, dict)):
+        if isinstance(tree, Tensor):
+            return function(tree, rules, name)
         return map_named(lambda leaf, leaf_name: function(leaf, rules, leaf_name), tree, name)
     if isinstance(rules, dict):
         if not isinstance(tree, dict) or set(tree) != set(rules):

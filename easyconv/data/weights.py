@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.convert import to_tensor
+from easyconv.data.convert import is_number, to_tensor
 from easyconv.data.values import check_finite, first_row
-from easyconv.errors import DataError, LengthError
+from easyconv.errors import ArgumentTypeError, DataError, LengthError
 
-__all__ = ["to_weights"]
+__all__ = ["refuse_idle", "to_weights"]
 
 
 def to_weights(sample_weight: Any, rows: int, *, name: str = "sample_weight", values: bool = True) -> Tensor:
@@ -36,6 +36,17 @@ def to_weights(sample_weight: Any, rows: int, *, name: str = "sample_weight", va
     >>> to_weights([1, 2], 2)
     tensor([1., 2.])
     """
+    if isinstance(sample_weight, (str, dict)):
+        kind = type(sample_weight).__name__
+        raise ArgumentTypeError(
+            f"{name} must be one number per sample, shape ({rows},), got a {kind}. Weights of classes go to "
+            'class_weight: "balanced", or a dict {class: weight}.'
+        )
+    if is_number(sample_weight):
+        raise DataError(
+            f"{name} must be one number per sample, shape ({rows},), got the single number {sample_weight!r}. A weight "
+            "that all samples share is another learning rate: lr=."
+        )
     weight = to_tensor(sample_weight, name)
     if weight.dim() > 2 or (weight.dim() == 2 and weight.shape[1] != 1):
         raise DataError(f"{name} must be one number per sample, shape ({rows},), got shape {tuple(weight.shape)}.")
@@ -47,5 +58,25 @@ def to_weights(sample_weight: Any, rows: int, *, name: str = "sample_weight", va
         negative = weight < 0
         if bool(negative.any()):
             row = first_row(negative)
-            raise DataError(f"{name} must be at least 0, got {weight[row].item():g} in row {row}.")
+            raise DataError(
+                f"{name} must be at least 0, got {weight[row].item():g} in row {row}. Samples of weight 0 do not count."
+            )
     return weight
+
+
+def refuse_idle(weight: Tensor, name: str = "sample_weight") -> None:
+    """Refuse weights that are all 0, with which nothing would be learned or measured.
+
+    Raises
+    ------
+    DataError
+        When no weight is more than 0.
+
+    Examples
+    --------
+    >>> refuse_idle(torch.tensor([0.0, 1.0]))
+    """
+    if not bool(weight.any()):
+        raise DataError(
+            f"{name} is 0 for all {len(weight)} samples, so that none counts. Give some of them a weight above 0."
+        )

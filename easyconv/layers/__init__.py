@@ -13,6 +13,7 @@ from easyconv.layers.global_pooling import GlobalAvgPool1D, GlobalAvgPool2D, Glo
 from easyconv.layers.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from easyconv.layers.pooling import AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D
 from easyconv.layers.reshaping import Dropout, Dropout2D, Flatten, Reshape, Upsample, ZeroPad2D
+from easyconv.names import suggest
 
 __all__ = [
     "Activation",
@@ -47,3 +48,32 @@ __all__ = [
     "Upsample",
     "ZeroPad2D",
 ]
+
+_KERAS_NAMES = {
+    "AveragePooling1D": "AvgPool1D",
+    "AveragePooling2D": "AvgPool2D",
+    "AveragePooling3D": "AvgPool3D",
+    "BatchNormalization": "BatchNorm",
+    "Conv2DTranspose": "ConvTranspose2D",
+    "GlobalAveragePooling1D": "GlobalAvgPool1D",
+    "GlobalAveragePooling2D": "GlobalAvgPool2D",
+    "GlobalMaxPooling1D": "GlobalMaxPool1D",
+    "GlobalMaxPooling2D": "GlobalMaxPool2D",
+    "GroupNormalization": "GroupNorm",
+    "LayerNormalization": "LayerNorm",
+    "MaxPooling1D": "MaxPool1D",
+    "MaxPooling2D": "MaxPool2D",
+    "MaxPooling3D": "MaxPool3D",
+    "SpatialDropout2D": "Dropout2D",
+    "UpSampling2D": "Upsample",
+    "ZeroPadding2D": "ZeroPad2D",
+}
+
+
+def __getattr__(name: str) -> object:
+    hint = ""
+    if name in _KERAS_NAMES:
+        hint = f" Keras's {name} is {_KERAS_NAMES[name]} here."
+    elif not name.startswith("_"):
+        hint = f" {suggest(name, __all__)}"
+    raise AttributeError(f"easyconv.layers has no layer {name!r}.{hint}")

@@ -1,6 +1,6 @@
 """What to do about the common ways in which a layer fails."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -29,12 +29,28 @@ def advise(module: nn.Module, inputs: Any, error: Exception) -> list[str]:
     """
     tensors = [value for value in inputs if isinstance(value, torch.Tensor)]
     if not tensors:
-        return []
+        return _no_tensor(inputs)
     for rule in _RULES:
         line = rule(module, tensors[0], str(error))
         if line:
             return [line]
     return []
+
+
+def _no_tensor(inputs: Any) -> list[str]:
+    first = next(iter(inputs), None)
+    if isinstance(first, Mapping):
+        keys = ", ".join(map(repr, first))
+        return [
+            f"It got a dict with the keys {keys}, and takes a tensor. Name the arguments of the net's forward like the "
+            "keys, or pass the tensor alone."
+        ]
+    if isinstance(first, (tuple, list)):
+        return [
+            f"It got a {type(first).__name__} of {len(first)}, and takes a tensor. Layers like LSTM give their output "
+            "and a state: take the first, output, state = lstm(x)."
+        ]
+    return [f"It got {type(first).__name__}, and takes a tensor."] if inputs else []
 
 
 def _own_tensor(module: nn.Module) -> torch.Tensor | None:
@@ -68,6 +84,11 @@ def _dtype(module: nn.Module, x: torch.Tensor, text: str) -> str:
     if own is None or own.data.dtype == x.dtype or ("dtype" not in text and "type" not in text):
         return ""
     name = str(own.data.dtype).removeprefix("torch.")
+    if x.dtype == torch.float32:
+        return (
+            f"Its weights are {own.data.dtype} and the input is torch.float32, as fit() and predict() give it; convert "
+            "the net with .float()."
+        )
     return f"Its weights are {own.data.dtype} and the input is {x.dtype}; convert the input with .to(torch.{name})."
 
 
@@ -84,6 +105,16 @@ def _linear(module: nn.Module, x: torch.Tensor, text: str) -> str:
         f"It expects {module.in_features} features in the last dimension; make it "
         f"Linear({given}, {module.out_features}), or Dense({module.out_features}) of easyconv.layers, "
         f"which infers the size.{flat}"
+    )
+
+
+def _recurrent(module: nn.Module, x: torch.Tensor, text: str) -> str:
+    if not isinstance(module, nn.RNNBase) or x.dim() == 0 or x.shape[-1] == module.input_size:
+        return ""
+    kind = type(module).__name__
+    return (
+        f"It expects {module.input_size} features in the last dimension; make it "
+        f"{kind}({x.shape[-1]}, {module.hidden_size}), or turn the axes."
     )
 
 
@@ -116,7 +147,8 @@ def _conv_channels(module: nn.Module, x: torch.Tensor, text: str) -> str:
         moves = ", ".join(map(str, order))
         return f"The channels come first here, as in torch; these look channels last: x.permute({moves}) turns them."
     return (
-        f"It expects {module.in_channels} channels and got {channels}; give it in_channels={channels}, or use "
+        f"It expects {module.in_channels} channel{'' if module.in_channels == 1 else 's'} and got {channels}; "
+        f"give it in_channels={channels}, or use "
         f"Conv{count}D of easyconv.layers, which infers them."
     )
 
@@ -160,6 +192,7 @@ _RULES: tuple[Callable[[nn.Module, torch.Tensor, str], str], ...] = (
     _device,
     _embedding,
     _linear,
+    _recurrent,
     _conv_rank,
     _conv_channels,
     _too_small,

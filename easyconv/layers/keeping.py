@@ -49,6 +49,8 @@ def call(net: nn.Module, x: Any) -> Any:
     >>> call(nn.Bilinear(2, 3, 4), (torch.zeros(1, 2), torch.zeros(1, 3))).shape
     torch.Size([1, 4])
     """
+    if isinstance(x, torch.Tensor):
+        return net(x)
     args, kwargs = split_call(net, x)
     return net(*args, **kwargs)
 
@@ -71,7 +73,11 @@ def kept_modes(net: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module in net.modules():
-            set_mode(module, modes.get(module, mode_of(module)))
+            if module in modes:
+                set_mode(module, modes[module])
+            # A layer that was made inside the block has the mode of what it was put into.
+            for child in module.children():
+                modes.setdefault(child, mode_of(module))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from easyconv.errors import ArgumentTypeError
+from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import suggest
 
 __all__ = ["torch_words"]
@@ -94,9 +94,26 @@ def torch_words(function: Callable[P, R]) -> Callable[P, R]:
         except TypeError as error:
             given = args[1:] if method else args
             raise ArgumentTypeError(_message(name, signature, given, kwargs)) from error
+        if len(args) == 3 and next(iter(signature.parameters)) == "out_channels":
+            _refuse_torch_order(name, args)
         return function(*args, **kwargs)
 
     return checked
+
+
+def _refuse_torch_order(name: str, args: tuple[Any, ...]) -> None:
+    """``Conv2d(3, 64, 7)`` of torch has the input channels first; here that would be a window of 64 for 3 channels."""
+    if not all(isinstance(value, int) for value in args):
+        return
+    channels, kernel, stride = args
+    if channels <= 4 and kernel >= 8 and stride >= 2:
+        raise ArgumentError(
+            f"{name}({channels}, {kernel}, {stride}) would have {channels} output channels and a window of "
+            f"{kernel} with "
+            f"stride {stride}. The input channels are inferred and left out here: {name}({kernel}, {stride}). "
+            "If you do "
+            f"mean it, write stride={stride}."
+        )
 
 
 def _message(name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

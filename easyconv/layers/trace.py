@@ -1,5 +1,6 @@
 """Name the layer that failed, with the shapes up to it."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +16,7 @@ from easyconv.layers.keeping import kept
 
 __all__ = ["FORWARD_ERRORS", "LayerRow", "explain", "trace_shapes"]
 
-FORWARD_ERRORS = (RuntimeError, ValueError, IndexError)
+FORWARD_ERRORS = (RuntimeError, ValueError, IndexError, TypeError)
 _MAXIMUM_ROWS = 20
 _tracing: ContextVar[bool] = ContextVar("_tracing", default=False)
 
@@ -172,7 +173,11 @@ def explain(net: nn.Module, args: Any, kwargs: Any, error: BaseException) -> Sha
         with kept(net), tracer.listening():
             net(*args, **kwargs)
     except FORWARD_ERRORS as again:
-        return _explained(tracer, again) if _explainable(again) and tracer.open else None
+        if not _explainable(again) or not tracer.open:
+            return None
+        if isinstance(again, TypeError) and not _is_of_torch(tracer.open[-1].module):
+            return None
+        return _explained(tracer, again)
     finally:
         _tracing.reset(token)
     return None
@@ -181,16 +186,29 @@ def explain(net: nn.Module, args: Any, kwargs: Any, error: BaseException) -> Sha
 def _explainable(error: BaseException) -> bool:
     if isinstance(error, (torch.cuda.OutOfMemoryError, NotImplementedError, RecursionError)):
         return False
-    if isinstance(error, EasyconvError) and (not isinstance(error, ShapeError) or hasattr(error, "layer")):
-        return False
-    return isinstance(error, FORWARD_ERRORS) and "out of memory" not in str(error)
+    if isinstance(error, EasyconvError):
+        return isinstance(error, ShapeError) and not hasattr(error, "layer")
+    # What a net raises of its own classes is for its author's own except clauses.
+    return type(error) in FORWARD_ERRORS and "out of memory" not in str(error)
+
+
+def _is_of_torch(module: nn.Module) -> bool:
+    return type(module).__module__.startswith(("torch.nn.", "easyconv."))
+
+
+def _class_for(error: Exception) -> type[ShapeError]:
+    """A ``ShapeError`` that is also what torch raised, so that ``except`` clauses for that go on working."""
+    if isinstance(error, (RuntimeError, ValueError)):
+        return ShapeError
+    return type("ShapeError", (ShapeError, type(error)), {"__module__": ShapeError.__module__})
 
 
 def _explained(tracer: _Tracer, error: Exception) -> ShapeError:
     failed = tracer.open[-1]
     rows = [*tracer.finished, LayerRow(failed.name, failed.row.type, failed.row.input_shape, "failed")]
-    lines = [_headline(tracer, failed, error), *advise(failed.module, failed.inputs, error), *_table(rows)]
-    explained = ShapeError("\n".join(lines))
+    advice = advise(failed.module, failed.inputs, error) or _own_advice(tracer, failed, error)
+    lines = [_headline(tracer, failed, error), *advice, *_table(rows)]
+    explained = _class_for(error)("\n".join(lines))
     explained.layer = failed.name  # type: ignore[attr-defined]
     explained.rows = rows  # type: ignore[attr-defined]
     return explained
@@ -208,6 +226,22 @@ def _headline(tracer: _Tracer, failed: _Call, error: Exception) -> str:
     inside = [row for row in tracer.finished if row.name.startswith(f"{failed.name}." if failed.name else "")]
     after = f", after layer {inside[-1].name!r} gave {inside[-1].output_shape}" if inside else ""
     return f"{where} failed in its own forward on {of_shape} {shown}{after}: {first}"
+
+
+def _own_advice(tracer: _Tracer, failed: _Call, error: Exception) -> list[str]:
+    """What to do where a forward fails between its layers."""
+    inside = [row for row in tracer.finished if row.name.startswith(f"{failed.name}." if failed.name else "")]
+    shape = inside[-1].output_shape if inside else None
+    if "is invalid for input of size" in str(error) and isinstance(shape, tuple) and len(shape) > 1:
+        size = math.prod(shape[1:])
+        return [
+            f"Each sample has {size} values after layer {inside[-1].name!r}: x.flatten(1) keeps the samples "
+            "apart, and a "
+            f"Linear after it takes {size} features."
+        ]
+    if "Sizes of tensors must match" in str(error) or "must match the size of tensor" in str(error):
+        return ["Let the branches give the same shapes: the same strides, and paddings that keep the size."]
+    return []
 
 
 def _table(rows: list[LayerRow]) -> list[str]:

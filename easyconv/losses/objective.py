@@ -45,6 +45,14 @@ class Objective(ABC):
         outputs it takes and gives the structure.
     classes : callable or None
         Turns outputs into class numbers (the largest, or above one half), likewise.
+
+    Examples
+    --------
+    >>> objective = make_objective("cross_entropy")
+    >>> objective.target_kind, objective.expects
+    ('classes', 'logits')
+    >>> objective.classes(torch.tensor([[0.1, 2.0, 0.3]]))
+    tensor([1])
     """
 
     name: str
@@ -73,6 +81,15 @@ class Objective(ABC):
         """The total, and the unweighted loss of each output by name: ``"<key>_loss"``, ``"output_0_loss"``.
 
         The dict is empty where there is one output.
+        """
+
+    def check_output(self, output: Any) -> None:  # noqa: B027
+        """See that the net gives one output for each loss, where there are several.
+
+        Raises
+        ------
+        ArgumentError
+            When it gives another structure.
         """
 
     @abstractmethod
@@ -141,7 +158,7 @@ class _Several(Objective):
         return self.parts(output, target, sample_weight)[0]
 
     def parts(self, output: Any, target: Any, sample_weight: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
-        self._check_output(output)
+        self.check_output(output)
         losses = {key: loss for key, loss in self._losses.items() if loss is not None}
         return _weighted_sum(losses, self._weights, output, target, sample_weight)
 
@@ -153,7 +170,8 @@ class _Several(Objective):
     def _tree(self, values: list[Any]) -> Any:
         return dict(zip(self._losses, values, strict=True)) if self._structure is dict else tuple(values)
 
-    def _check_output(self, output: Any) -> None:
+    def check_output(self, output: Any) -> None:
+        """See `Objective.check_output`."""
         fits = isinstance(output, Mapping) if self._structure is dict else isinstance(output, (tuple, list))
         if not fits or set(keys_of(output)) != set(self._losses):
             kind = "a dict" if self._structure is dict else "a list"
@@ -170,7 +188,7 @@ class _Several(Objective):
         return functools.partial(self._apply, known)
 
     def _apply(self, functions: Mapping[Key, Callable[[Tensor], Tensor]], output: Any) -> Any:
-        self._check_output(output)
+        self.check_output(output)
         return self._tree([function(output[key]) for key, function in functions.items()])
 
 

@@ -6,17 +6,29 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+from warnings import warn
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from easyconv.errors import ArgumentError, ArgumentTypeError, LabelError, LengthError
+from easyconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    EasyconvError,
+    EasyconvWarning,
+    LabelError,
+    LengthError,
+    ShapeError,
+)
 from easyconv.losses.table import Expects, LossKind, TargetKind, find_by_name, find_by_object
 from easyconv.losses.trees import describe
 
 __all__ = ["SingleLoss", "make_single"]
 
 _TORCH_IGNORE_INDEX = -100
+# Raised by torch for shapes, types and values that do not fit; what a loss raises of its own class passes unchanged.
+_PLAIN_ERRORS = (RuntimeError, ValueError, IndexError, TypeError)
 
 
 class SingleLoss:
@@ -43,17 +55,52 @@ class SingleLoss:
         self._function = function
         self._same_shape = self.target_kind in ("binary", "values")
         self._reduction = _reduction_of(function)
+        self._watched = not self.is_custom
 
     def __call__(self, output: Any, target: Any, sample_weight: Tensor | None = None) -> Tensor:
         """Mean loss, 0-dim; with weights Σ w·l / N."""
         if self._same_shape and output.shape != target.shape:
             target = _align(target, output, self.name)
-        if sample_weight is not None:
-            return self._weighted(output, target, sample_weight)
-        loss = self._function(output, target)
+        try:
+            if sample_weight is not None:
+                return self._weighted(output, target, sample_weight)
+            loss = self._function(output, target) if self._watched else self._first(output, target)
+        except _PLAIN_ERRORS as error:
+            if type(error) not in _PLAIN_ERRORS or "out of memory" in str(error):
+                raise
+            raise self._failed(output, target, error) from error
         if isinstance(loss, Tensor) and loss.ndim == 0 and (loss.requires_grad or not _needs_gradient(output)):
-            return loss
+            return loss if loss.is_floating_point() else self._checked(loss, output)
         return self._checked(loss, output).mean()
+
+    def _first(self, output: Any, target: Any) -> Any:
+        """The first call of a custom loss, which may broadcast (N, 1) against (N,) to (N, N) in silence."""
+        self._watched = True
+        shapes = {tuple(value.shape) for value in (output, target) if isinstance(value, Tensor)}
+        rows = _rows(output)
+        if rows < 2 or shapes != {(rows, 1), (rows,)}:
+            return self._function(output, target)
+        with _Broadcasts(rows) as seen:
+            loss = self._function(output, target)
+        if seen.found:
+            warn(
+                f"The loss {self.name!r} makes a table of shape ({rows}, {rows}) of the output "
+                f"{tuple(output.shape)} and "
+                f"the target {tuple(target.shape)}: each output is compared with every target. Give both one shape in "
+                "it: target.reshape(output.shape).",
+                EasyconvWarning,
+                stacklevel=2,
+            )
+        return loss
+
+    def _failed(self, output: Any, target: Any, error: Exception) -> EasyconvError:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        kind = LabelError if isinstance(error, IndexError) else ShapeError
+        return kind(
+            f"The loss {self.name!r} failed on the output, {describe(output)}, and the target, {describe(target)}"
+            f"{_dtypes(output, target)}: {first.rstrip('.')}. Look whether their shapes, types and values are "
+            "what it expects."
+        )
 
     def modules(self) -> Iterator[nn.Module]:
         """The loss itself where it is a module."""
@@ -64,8 +111,9 @@ class SingleLoss:
         """The loss that a custom function returned, or a message that says what is wrong with it."""
         if not isinstance(loss, Tensor):
             raise ArgumentTypeError(
-                f"The loss {self.name!r} returned {describe(loss)} ({loss!r}), not a tensor. Return a tensor, computed "
-                "by torch from the outputs: no .item(), float() or NumPy on the way."
+                f"The loss {self.name!r} returned {_shown(loss)}, not a tensor. Return a tensor, computed by "
+                "torch from "
+                "the outputs: no .item(), float() or NumPy on the way."
             )
         rows = _rows(output)
         if loss.ndim and loss.numel() != 1 and loss.shape[0] != rows:
@@ -74,7 +122,11 @@ class SingleLoss:
                 "Return one value (shape ()) or one value per row, which are averaged."
             )
         if not loss.is_floating_point():
-            raise ArgumentTypeError(f"The loss {self.name!r} returned a tensor of {loss.dtype}; it must be floating.")
+            raise ArgumentTypeError(
+                f"The loss {self.name!r} returned a tensor of {loss.dtype}; it must be floating, and "
+                "differentiable: no "
+                "counting, .argmax() or .long() on the way from the outputs to the loss."
+            )
         if _needs_gradient(output) and not loss.requires_grad:
             raise ArgumentError(
                 f"The loss {self.name!r} returned a tensor that has no gradient, so nothing can be learned. Do not "
@@ -211,6 +263,33 @@ def _align(target: Any, output: Any, name: str) -> Tensor:
         f"The loss {name!r} compares outputs with targets of the same shape, but the net's output has shape "
         f"{tuple(output.shape)} and the target {tuple(target.shape)}."
     )
+
+
+class _Broadcasts(TorchFunctionMode):
+    """Notices when (N, 1) and (N,) become (N, N)."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.found = False
+        self._rows = rows
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        shapes = {tuple(value.shape) for value in args if isinstance(value, Tensor)}
+        together = {(self._rows, 1), (self._rows,)} <= shapes
+        self.found |= together and isinstance(result, Tensor) and tuple(result.shape) == (self._rows, self._rows)
+        return result
+
+
+def _shown(value: Any) -> str:
+    return f"{describe(value)} ({value!r})" if isinstance(value, (int, float)) else describe(value)
+
+
+def _dtypes(output: Any, target: Any) -> str:
+    if not (isinstance(output, Tensor) and isinstance(target, Tensor)) or output.dtype == target.dtype:
+        return ""
+    names = (str(value.dtype).removeprefix("torch.") for value in (output, target))
+    return f" ({' and '.join(names)})"
 
 
 def _needs_gradient(output: Any) -> bool:

@@ -103,7 +103,7 @@ class Accuracy(_Classification):
         """Share of right answers so far."""
         if self._right is None:
             raise self._nothing_seen()
-        return self._right / self._count
+        return self._right.to(accumulator_dtype(self._right.device)) / self._count
 
 
 class TopKAccuracy(_Classification):
@@ -158,7 +158,7 @@ class TopKAccuracy(_Classification):
         """Share of rows so far."""
         if self._right is None:
             raise self._nothing_seen()
-        return self._right / self._count
+        return self._right.to(accumulator_dtype(self._right.device)) / self._count
 
 
 class _Counts(_Classification):

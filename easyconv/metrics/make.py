@@ -45,6 +45,7 @@ _CURVES: dict[str, type[AUROC | AveragePrecision]] = {
     "roc_auc": AUROC,
 }
 _TOP_K = re.compile(r"top_?(\d+)(_acc|_accuracy)?")
+_TAKEN = ("loss", "learning_rate")
 _KERAS_TOP_5 = ("top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy")
 
 
@@ -92,6 +93,12 @@ def make_metrics(
     metrics = _make_all(spec, kinds, expects, ignore_index)
     names = [metric.name for metric in metrics]
     for name in names:
+        if name in _TAKEN or name.startswith("val_"):
+            raise ArgumentError(
+                f"A metric is called {name!r}, which the logs have already, or will have: "
+                f"{', '.join(map(repr, _TAKEN))} "
+                "and names with val_. Give it another name: metrics={'my_name': ...}."
+            )
         if names.count(name) > 1:
             raise ArgumentError(
                 f"Two metrics are called {name!r}. Give them names: metrics={{'first': ..., 'second': ...}}."
@@ -154,6 +161,8 @@ def _is_stateful(value: object) -> bool:
 def _make_one(spec: Any, name: str | None, kinds: Any, expects: Any, ignore_index: int | None) -> Metric:
     if isinstance(spec, type):
         spec = _instance(spec)
+    if spec is None:
+        raise ArgumentTypeError("metrics holds None, which is no metric. Leave it out, or name one like 'accuracy'.")
     if isinstance(spec, str):
         if not isinstance(kinds, str):
             raise ArgumentError(

@@ -1,7 +1,8 @@
 """What a model is before it is trained: a module whose sizes are inferred, with names for its layers."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
 import torch
@@ -38,31 +39,39 @@ class Buildable(nn.Module):
     def __init__(self, net: nn.Module | None = None, *, input_shape: Any = None, name: str | None = None) -> None:
         super().__init__()
         self._inputs: Any = None
-        self._name = name
+        """One row of what the net takes, on the meta device: shapes and types without memory."""
+        self._declared_shape = input_shape
+        self._name = _checked_name(name)
         if net is not None:
             self.net = _checked_net(net, type(self))
-        if input_shape is not None:
-            self.build(input_shape)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _building_at_the_end(cls.__init__)  # type: ignore[method-assign]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the wrapped net; subclasses define their own."""
-        if not self._wraps():
+        net = self._modules.get("net")
+        if net is None:
             raise StateError(
                 f"{type(self).__name__} has no forward(). Define forward(self, x) in the class, or wrap a module: "
                 "Model(net)."
             )
         # A dict of inputs is handed over as the net wants it: by names, or whole.
-        return call(self.net, kwargs) if kwargs and not args else self.net(*args, **kwargs)
+        return call(net, kwargs) if kwargs and not args else net(*args, **kwargs)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the net; where a layer fails, name it and show the shapes up to it."""
         try:
             return super().__call__(*args, **kwargs)
         except FORWARD_ERRORS as error:
-            explained = explain(self._own_net(), args, kwargs, error)
+            # While torch traces code it reads the errors itself.
+            cause = None if torch.compiler.is_compiling() else _first_cause(error)
+            explained = None if cause is None else explain(self._own_net(), args, kwargs, cause)
             if explained is None:
                 raise
-            raise explained from error
+            raise explained from cause
 
     def build(self, input_shape: Any) -> "Buildable":
         """Infer all sizes from the shape of one sample.
@@ -93,7 +102,7 @@ class Buildable(nn.Module):
         """
         example = building.example_of(input_shape, self._own_net())
         building.build(self._own_net(), example)
-        self._inputs = map_tree(torch.zeros_like, example)
+        self._note_inputs(example)
         return self
 
     @property
@@ -189,7 +198,7 @@ class Buildable(nn.Module):
         NotBuiltError
             When sizes are not known yet.
         """
-        building.require_built(self, "count_params()")
+        self._complete("count_params()")
         return sum(p.numel() for p in self.parameters() if trainable is None or p.requires_grad == trainable)
 
     def summary(self, *, input_shape: Any = None, depth: int = 3) -> Summary:
@@ -214,14 +223,14 @@ class Buildable(nn.Module):
         """
         if input_shape is not None:
             self.build(input_shape)
-        building.require_built(self, "summary()")
+        self._complete("summary()")
         if self._inputs is None:
             raise NotBuiltError(
                 "summary() needs the shape of the inputs, and this model has seen none yet. Pass it: "
                 "summary(input_shape=(3, 32, 32)), channels first and without the batch."
             )
         table = summarize(
-            self._own_net(), self._inputs, title=self.name, depth=check_integer("depth", depth, minimum=1)
+            self._own_net(), self._example(), title=self.name, depth=check_integer("depth", depth, minimum=1)
         )
         print(table)
         return table
@@ -288,6 +297,27 @@ class Buildable(nn.Module):
         check_name_is_free(name, type(self))
         super().add_module(name, module)
 
+    def _complete(self, action: str) -> None:
+        """Infer sizes that are missing still, where the inputs are known; layers may have been put in since."""
+        if self._inputs is not None and not building.is_built(self):
+            building.build(self._own_net(), self._example())
+        building.require_built(self, action)
+
+    def _note_inputs(self, inputs: Any) -> None:
+        """Remember the shapes and types of one row."""
+        self._inputs = map_tree(lambda tensor: torch.empty_like(tensor[:1], device="meta"), inputs)
+
+    def _example(self) -> Any:
+        """One row of zeros of the shapes that were last seen, where the net is and in its precision."""
+        own = [parameter for parameter in self.parameters() if parameter.is_floating_point()]
+        device, dtype = (own[0].device, own[0].dtype) if own else (torch.device("cpu"), torch.get_default_dtype())
+
+        def zeros(tensor: Tensor) -> Tensor:
+            kind = dtype if tensor.is_floating_point() else tensor.dtype
+            return torch.zeros(tensor.shape, dtype=kind, device=device)
+
+        return map_tree(zeros, self._inputs)
+
     def _wraps(self) -> bool:
         return type(self).forward is Buildable.forward and "net" in self._modules
 
@@ -296,7 +326,7 @@ class Buildable(nn.Module):
         return self.net if self._wraps() else self
 
     def _chosen(self, layers: Iterable[str | nn.Module]) -> list[nn.Module]:
-        chosen = [self.get_layer(layer) if isinstance(layer, str) else layer for layer in layers]
+        chosen = [self.get_layer(layer) if isinstance(layer, str) else _checked_layer(layer) for layer in layers]
         own = set(self.modules())
         for layer in chosen:
             if layer not in own:
@@ -304,6 +334,41 @@ class Buildable(nn.Module):
                     f"This model has no layer {layer!r}; pass a dotted name or a layer of its own."
                 )
         return chosen or [self]
+
+
+def _building_at_the_end(init: Callable[..., None]) -> Callable[..., None]:
+    """The same constructor, which infers sizes as ``input_shape`` says once the subclass has made its layers."""
+
+    @wraps(init)
+    def constructor(self: Buildable, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        # Only the class that is being made knows when the last layer is there, not those that it derives from.
+        shape = self.__dict__.get("_declared_shape")
+        if shape is not None and type(self).__init__ is constructor:
+            self._declared_shape = None
+            self.build(shape)
+
+    return constructor
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What failed at first, where a model inside this one has explained it already by a name of its own."""
+    return error.__cause__ if hasattr(error, "layer") and error.__cause__ is not None else error
+
+
+def _checked_name(name: str | None) -> str | None:
+    if name is None or isinstance(name, str):
+        return name
+    raise ArgumentTypeError(f"name must be text, got {name!r} ({type(name).__name__}).")
+
+
+def _checked_layer(layer: object) -> nn.Module:
+    if isinstance(layer, nn.Module):
+        return layer
+    raise ArgumentTypeError(
+        f"freeze() and unfreeze() take dotted names or layers, each as an argument of its own: freeze('0', '1'); got "
+        f"{layer!r} ({type(layer).__name__})."
+    )
 
 
 def _checked_net(net: object, cls: type) -> nn.Module:

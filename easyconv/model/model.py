@@ -11,7 +11,6 @@ from easyconv.arguments import check_integer
 from easyconv.callbacks.progress import Verbosity, progress_callbacks
 from easyconv.data.batch import Batch
 from easyconv.data.sources import DEFAULT_BATCH_SIZE, Source, make_source
-from easyconv.data.tree import map_tree
 from easyconv.errors import ArgumentError, NotCompiledError, StateError
 from easyconv.layers.keeping import call
 from easyconv.model.buildable import Buildable
@@ -492,7 +491,7 @@ class Model(Buildable):
 
     def _remember(self, session: Session) -> None:
         if session.inputs is not None:
-            self._inputs = map_tree(lambda tensor: torch.zeros_like(tensor[:1]), session.inputs)
+            self._note_inputs(session.inputs)
 
     def _outputs(
         self, x: Any, batch_size: int, verbose: Verbosity, steps: int | None = None, callbacks: Callbacks = None
@@ -507,7 +506,7 @@ class Model(Buildable):
     def _predict(self, source: Source, steps: int | None, callbacks: CallbackList) -> Any:
         recipe = self._session.recipe if self._session is not None else None
         step = None if type(self).predict_step is Model.predict_step else self.predict_step
-        return predict(self, source, recipe, steps=steps, callbacks=callbacks, step=step)
+        return predict(self, source, recipe, steps=steps, callbacks=callbacks, step=step, note=self._note_inputs)
 
     def _applied(self, function: Any, what: str, x: Any, batch_size: int, verbose: Verbosity) -> Any:
         if function is None:

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError
+from easyconv.layers.build import dry_run
 from easyconv.model.model import Model
 
 __all__ = ["Sequential"]
@@ -47,11 +48,9 @@ class Sequential(Model, nn.Sequential):
     """
 
     def __init__(self, *layers: Any, input_shape: Any = None, name: str | None = None) -> None:
-        super().__init__(name=name)
+        super().__init__(input_shape=input_shape, name=name)
         for layer_name, layer in _named(layers):
             self.add(layer, layer_name)
-        if input_shape is not None:
-            self.build(input_shape)
 
     def forward(self, x: Any) -> Any:
         """Send ``x`` through the layers, one after the other."""
@@ -65,7 +64,7 @@ class Sequential(Model, nn.Sequential):
         return list(self)
 
     def add(self, layer: nn.Module, name: str | None = None) -> None:
-        """Put a layer at the end.
+        """Put a layer at the end. Where the shape of the inputs is known, its sizes are inferred at once.
 
         Parameters
         ----------
@@ -80,6 +79,8 @@ class Sequential(Model, nn.Sequential):
             When it is not a layer.
         ArgumentError
             When the name is taken or has a dot.
+        ShapeError
+            When it cannot take what reaches it; it is not added then.
         """
         if name is None:
             name = next(str(n) for n in range(len(self), 2 * len(self) + 1) if str(n) not in self._modules)
@@ -87,6 +88,34 @@ class Sequential(Model, nn.Sequential):
             taken = " that is not taken yet" if name in self._modules else ""
             raise ArgumentError(f"The name of a layer must be text without a dot{taken}, got {name!r}.")
         self.add_module(name, _checked_layer(layer))
+        if self._inputs is not None:
+            self._build_or_remove(name)
+
+    def append(self, module: nn.Module) -> "Sequential":
+        """Put a layer at the end, as in torch; returns the model."""
+        self.add(module)
+        return self
+
+    def extend(self, sequential: Iterable[nn.Module]) -> "Sequential":
+        """Put layers at the end, as in torch; returns the model."""
+        for layer in list(sequential):
+            self.add(layer)
+        return self
+
+    def insert(self, index: int, module: nn.Module) -> "Sequential":
+        """Put a layer before the one at ``index``, as in torch; numbers move on, names stay.
+
+        Raises
+        ------
+        LayerNotFoundError
+            When there is no such place.
+        """
+        if not -len(self) <= index <= len(self):
+            raise LayerNotFoundError(f"There is no place {index} to insert at: the model has {len(self)} layers.")
+        pairs = list(self._modules.items())
+        pairs.insert(index, ("0", _checked_layer(module)))
+        self._modules = _renumbered(pairs)
+        return self
 
     def pop(self, key: int | slice = -1) -> nn.Module:
         """Take a layer out, the last one by default, and return it.
@@ -96,18 +125,51 @@ class Sequential(Model, nn.Sequential):
         LayerNotFoundError
             When there is no such layer.
         """
-        if isinstance(key, int) and not -len(self) <= key < len(self):
-            raise LayerNotFoundError(f"There is no layer with index {key} to pop: the model has {len(self)} layers.")
+        if not isinstance(key, slice) and (not isinstance(key, int) or not -len(self) <= key < len(self)):
+            raise LayerNotFoundError(f"There is no layer with index {key!r} to pop: the model has {len(self)} layers.")
         return super().pop(key)
+
+    def __getitem__(self, idx: Any) -> Any:
+        # A slice is a plain stack: a subclass may have a constructor that takes something else than layers.
+        if isinstance(idx, slice):
+            return Sequential(dict(list(self._modules.items())[idx]))
+        return super().__getitem__(idx)
+
+    def __setitem__(self, idx: int, module: nn.Module) -> None:
+        super().__setitem__(idx, _checked_layer(module))
+
+    def __delitem__(self, idx: int | slice) -> None:
+        pairs = list(self._modules.items())
+        del pairs[idx]
+        self._modules = _renumbered(pairs)
+
+    def __add__(self, other: Iterable[nn.Module]) -> "Sequential":
+        return Sequential(*self, *other)
+
+    def __iadd__(self, other: Iterable[nn.Module]) -> "Sequential":
+        return self.extend(other)
+
+    def _build_or_remove(self, name: str) -> None:
+        try:
+            dry_run(self, self._example())
+        except Exception:
+            del self._modules[name]
+            raise
+
+
+def _renumbered(pairs: list[tuple[str, nn.Module]]) -> dict[str, nn.Module]:
+    """Layers without a name are numbered by their place; names stay."""
+    return {str(place) if name.isdigit() else name: layer for place, (name, layer) in enumerate(pairs)}
 
 
 def _named(layers: tuple[Any, ...]) -> Iterator[tuple[str | None, Any]]:
     """Name and layer of whatever ``Sequential`` was given."""
-    if len(layers) == 1 and isinstance(layers[0], Mapping):
-        yield from layers[0].items()
-        return
     one = layers[0] if len(layers) == 1 else None
-    if one is not None and not _is_pair(one) and not isinstance(one, nn.Module) and isinstance(one, Iterable):
+    if isinstance(one, (Mapping, nn.ModuleDict)):
+        yield from one.items()
+        return
+    is_layer = isinstance(one, nn.Module) and not isinstance(one, nn.ModuleList)
+    if not is_layer and not _is_pair(one) and isinstance(one, Iterable):
         layers = tuple(one)
     for layer in layers:
         yield layer if _is_pair(layer) else (None, layer)

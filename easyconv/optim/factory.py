@@ -44,6 +44,14 @@ class OptimizerFactory(ABC):
     ----------
     name : str
         ``"SGD"``, or the function's own name.
+
+    Examples
+    --------
+    >>> factory = resolve_optimizer("sgd", lr=0.5)
+    >>> factory.name
+    'SGD'
+    >>> factory(nn.Linear(2, 3)).param_groups[0]["lr"]
+    0.5
     """
 
     name: str
@@ -220,11 +228,15 @@ def _factory(optimizer: Any) -> OptimizerFactory:
     _refuse_lbfgs(optimizer)
     if isinstance(optimizer, str):
         return FromClass(look_up(optimizer, _BY_NAME, "optimizer"), {})
-    if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
+    if isinstance(optimizer, type) and issubclass(optimizer, Optimizer) and optimizer is not Optimizer:
         return FromClass(optimizer, {})
+    if optimizer is Optimizer:
+        raise ArgumentTypeError(
+            "optimizer must be one of the classes of torch.optim, like torch.optim.SGD, got its base."
+        )
     if isinstance(optimizer, Optimizer):
         return _FromInstance(optimizer)
-    if callable(optimizer):
+    if callable(optimizer) and not isinstance(optimizer, nn.Module):
         if hasattr(optimizer, "torch_class"):  # ec.optim.SGD without its brackets
             return FromClass(optimizer.torch_class, {})
         return _FromCallable(optimizer)
@@ -292,7 +304,10 @@ def _build(
 def _check_some_trainable(parameters: Iterable[nn.Parameter]) -> None:
     flags = [parameter.requires_grad for parameter in parameters]
     if not flags:
-        raise StateError("There is nothing to train: the net has no parameters.")
+        raise StateError(
+            "There is nothing to train: the net has no parameters. Add a layer with weights, or use evaluate() and "
+            "predict(), which need none."
+        )
     if not any(flags):
         raise StateError(
             f"There is nothing to train: all {len(flags)} parameters are frozen. Unfreeze some: model.unfreeze()."

@@ -68,6 +68,18 @@ class WeightAverage:
         else:
             self.averages = self._copies()
 
+    @staticmethod
+    def following(net: nn.Module, decay: float, former: "WeightAverage | None") -> "WeightAverage":
+        """The former average, or a new one where other parameters are trained now (some were frozen or unfrozen).
+
+        Training then goes on from the plain weights, as it would have otherwise.
+        """
+        if former is not None and former.follows(net):
+            return former
+        if former is not None:
+            former.take_out()
+        return WeightAverage(net, decay)
+
     def follows(self, net: nn.Module) -> bool:
         """Whether the net still has the very parameters that are averaged."""
         trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]

@@ -21,6 +21,7 @@ The moments, in the order of a ``fit`` with validation (names, signatures and or
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 from warnings import warn
 
@@ -43,8 +44,8 @@ class Callback:
     model : easyconv.Model
         The model that is trained, evaluated or asked. Set ``self.model.stop_training = True`` to end training.
     params : dict
-        ``epochs``, ``steps`` (batches per epoch, ``None`` where unknown), ``verbose`` and ``metrics`` (names that the
-        logs of an epoch will have).
+        ``epochs``, ``steps`` (batches per epoch, ``None`` where unknown), ``verbose``, ``metrics`` (names that the
+        logs of an epoch will have) and ``may_log_more`` (whether a callback of the user's may add names to them).
 
     Examples
     --------
@@ -55,15 +56,15 @@ class Callback:
     epoch 0: loss 2.3
     """
 
-    def __init__(self) -> None:
-        self.model: Any = None
-        self.params: dict[str, Any] = {}
+    # On the class, so that callbacks that never call super().__init__() have them too, as in Keras.
+    model: Any = None
+    params: Mapping[str, Any] = MappingProxyType({})
 
     def set_model(self, model: Any) -> None:
         """Take the model; called before the first event."""
         self.model = model
 
-    def set_params(self, params: dict[str, Any]) -> None:
+    def set_params(self, params: Mapping[str, Any]) -> None:
         """Take the parameters of the call; called before the first event."""
         self.params = params
 
@@ -180,16 +181,22 @@ class CallbackList:
     def __init__(self, callbacks: Iterable[Callback]) -> None:
         self.callbacks = [_checked(callback) for callback in callbacks]
 
-    def attach(self, model: Any, params: dict[str, Any]) -> None:
+    def attach(self, model: Any, params: Mapping[str, Any]) -> None:
         """Give every callback the model and the parameters of the call."""
+        more = self._may_log_more()
         for callback in self.callbacks:
-            callback.set_params(dict(params))
+            callback.set_params({**params, "may_log_more": more})
             callback.set_model(model)
 
     def listeners(self, event: str) -> list[Hook]:
         """Methods for an event, only of the callbacks that do something there."""
         names = [event, ALIASES[event]] if event in ALIASES else [event]
         return [getattr(callback, name) for callback in self.callbacks for name in names if _overrides(callback, name)]
+
+    def _may_log_more(self) -> bool:
+        """Whether code from outside easyconv gets logs that go into the history."""
+        hooks = [*self.listeners("on_epoch_end"), *self.listeners("on_test_end")]
+        return any(not (getattr(hook, "__module__", None) or "").startswith("easyconv.") for hook in hooks)
 
     def fire(self, event: str, *arguments: Any) -> None:
         """Call every listener of an event."""

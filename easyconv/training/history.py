@@ -2,9 +2,12 @@
 
 import csv
 import io
+import numbers
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from easyconv.files import write_whole
 from easyconv.visualize.curves import plot_curves
@@ -77,7 +80,11 @@ class History:
         ArgumentError
             When there is no epoch to draw.
         """
-        return plot_curves(self.rows, [epoch + 1 for epoch in self.epoch], path=path)  # type: ignore[no-any-return]
+        # Several calls of fit may have begun at epoch 0 each; their curves follow one another.
+        rising = all(before < after for before, after in zip(self.epoch, self.epoch[1:], strict=False))
+        epochs = [epoch + 1 for epoch in self.epoch] if rising else list(range(1, len(self) + 1))
+        rows = [{name: float(value) for name, value in row.items() if _is_number(value)} for row in self.rows]
+        return plot_curves(rows, epochs, path=path)  # type: ignore[no-any-return]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a table with one line per epoch; values that an epoch does not have are left empty.
@@ -108,5 +115,14 @@ class History:
     def __repr__(self) -> str:
         if not self.rows:
             return "History(no epochs)"
-        last = ", ".join(f"{name}={value:.4g}" for name, value in self.rows[-1].items())
-        return f"History({len(self)} epochs; last: {last})"
+        last = ", ".join(f"{name}={_short(value)}" for name, value in self.rows[-1].items())
+        return f"History({len(self)} epoch{'' if len(self) == 1 else 's'}; last: {last})"
+
+
+def _is_number(value: object) -> bool:
+    """Callbacks of users may add other things to a row."""
+    return isinstance(value, numbers.Real) or (isinstance(value, Tensor) and value.numel() == 1)
+
+
+def _short(value: Any) -> str:
+    return f"{float(value):.4g}" if _is_number(value) else str(value)

@@ -41,6 +41,8 @@ def deferred_interrupt() -> Iterator[Interrupt]:
     signal.signal(signal.SIGINT, interrupt.handle)
     try:
         yield interrupt
+        # Whoever pressed Ctrl-C while the last callbacks were at work did so too.
+        interrupt.raise_if_requested()
     except Exception as error:
         # Workers of a DataLoader get Ctrl-C too and die of it; what the user did was press Ctrl-C.
         if interrupt.requested:

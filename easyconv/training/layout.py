@@ -36,21 +36,32 @@ def laid_out(net: nn.Module, channels_last: bool) -> Iterator[None]:
     if not channels_last:
         yield
         return
-    found = [(parameter, parameter.stride()) for parameter in net.parameters() if parameter.dim() == 4]
-    net.to(memory_format=torch.channels_last)
+    found = [(parameter, parameter.stride()) for parameter in _filters(net)]
+    _lay_out(net)
     try:
         yield
     finally:
         for parameter, stride in found:
-            # Not .contiguous(): with one channel both layouts count as contiguous, and convolutions look at the strides.
+            # Not .contiguous(): with one channel both layouts count as contiguous, and convolutions look at strides.
             laid = torch.empty_strided(parameter.shape, stride, dtype=parameter.dtype, device=parameter.device)
             parameter.data = laid.copy_(parameter.data)
+
+
+def _lay_out(net: nn.Module) -> None:
+    # Not net.to(memory_format=...): it would put new tensors in the place of the buffers.
+    for parameter in _filters(net):
+        parameter.data = parameter.data.to(memory_format=torch.channels_last)
+
+
+def _filters(net: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in net.parameters() if parameter.dim() == 4]
 
 
 def _works(net: nn.Module, example: Tensor) -> bool:
     try:
         with kept_random_state(), torch.enable_grad():
-            probe = copy.deepcopy(net).to(memory_format=torch.channels_last)
+            probe = copy.deepcopy(net)
+            _lay_out(probe)
             images = example.to(_device_of(net)).contiguous(memory_format=torch.channels_last)
             outputs = [leaf for leaf in _tensors(call(probe.eval(), images)) if leaf.requires_grad]
             torch.autograd.backward([output.sum() for output in outputs])

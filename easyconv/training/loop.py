@@ -60,16 +60,23 @@ def fit(
     NonFiniteLossError
         When the loss becomes NaN or infinite.
     """
-    row: dict[str, float] | None = None
-    with deferred_interrupt() as interrupt, kept_modes(run.net), callbacks.training(lambda: row):
+    last_row: dict[str, float] | None = None
+
+    def checked() -> bool:
+        interrupt.raise_if_requested()
+        return False
+
+    with deferred_interrupt() as interrupt, kept_modes(run.net), callbacks.training(lambda: last_row):
         for epoch in plan.epochs:
             callbacks.fire("on_epoch_begin", epoch, {})
             with run.average.set_aside() if run.average is not None else nullcontext():
                 row = _train_epoch(run, epoch, training, callbacks, interrupt)
             if validation is not None and plan.validate_after(epoch):
-                row |= {f"val_{name}": value for name, value in evaluate(run, validation, callbacks).items()}
+                results = evaluate(run, validation, callbacks, checked)
+                row |= {f"val_{name}": value for name, value in results.items()}
             if run.optimizer is not None:
                 row["learning_rate"] = get_lr(run.optimizer)
+            last_row = row
             for history in histories:
                 history.append(epoch, row)
             callbacks.fire("on_epoch_end", epoch, row)
@@ -78,13 +85,15 @@ def fit(
                 break
 
 
-def evaluate(run: Run, stage: Stage, callbacks: CallbackList) -> dict[str, float]:
-    """Loss and metrics over one pass, the net in eval mode."""
+def evaluate(
+    run: Run, stage: Stage, callbacks: CallbackList, stopping: Callable[[], bool] = lambda: False
+) -> dict[str, float]:
+    """Loss and metrics over one pass, the net in eval mode; ``stopping`` is asked after each batch."""
     totals = Totals(stage.metrics)
     callbacks.fire("on_test_begin", {})
     with kept_modes(run.net), torch.no_grad():
         run.net.eval()
-        _one_pass(stage, totals, callbacks, "test", lambda: False)
+        _one_pass(stage, totals, callbacks, "test", stopping)
     results = totals.read()
     callbacks.fire("on_test_end", results)
     return results
@@ -123,12 +132,14 @@ def _train_epoch(run: Run, epoch: int, stage: Stage, callbacks: CallbackList, in
         return run.stop
 
     run.net.train()
+    run.parameters = []
     try:
-        _one_pass(Stage(stage.supply, step, stage.metrics), totals, callbacks, "train", stopping)
+        with torch.enable_grad():
+            _one_pass(Stage(stage.supply, step, stage.metrics), totals, callbacks, "train", stopping)
         flush(run)
     finally:
         run.pending_steps = run.pending_rows = 0
-        zero_grad(run.net)
+        zero_grad(run)
     watch.check()
     run.progress.epochs += 1
     return totals.read()

@@ -35,11 +35,6 @@ class FitOptions:
                 check_integer(name, getattr(self, name), minimum=minimum)
         _check_validation_freq(self.validation_freq)
 
-    @property
-    def count(self) -> int:
-        """Number of epochs that this call trains."""
-        return max(0, self.epochs - self.initial_epoch)
-
     def plan(self) -> Plan:
         """Which epochs, and after which of them validation is due."""
         freq, epochs = self.validation_freq, range(self.initial_epoch, self.epochs)

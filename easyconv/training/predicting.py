@@ -1,5 +1,6 @@
 """Prediction: the raw outputs of a net as NumPy arrays."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,8 +30,9 @@ def predict(
     steps: int | None,
     callbacks: CallbackList,
     step: Any = None,
+    note: Callable[[Any], None] | None = None,
 ) -> Any:
-    """Outputs for every row of a source, on the CPU, joined along the first axis.
+    """Outputs for every row of a source, on the CPU, joined along the first axis; ``note`` is told the first inputs.
 
     Returns
     -------
@@ -38,10 +40,15 @@ def predict(
         As the net gives them.
     """
     device = recipe.device if recipe is not None else device_of(net)
+    supply = Supply(source, steps)
+    supply.require(1)
     net.to(device)
-    Prepared(net, source, None, device).bind(labelled=False)
+    prepared = Prepared(net, source, None, device)
+    prepared.bind(labelled=False)
+    if note is not None:
+        note(prepared.inputs)
     run = Run(net=net, device=device, forward=partial(call, net), recipe=recipe)
-    outputs = loop.predict(run, Supply(source, steps), step or partial(predict_step, run), callbacks)
+    outputs = loop.predict(run, supply, step or partial(predict_step, run), callbacks)
     return _joined(outputs)
 
 

@@ -9,14 +9,15 @@ from torch import Tensor, nn
 from easyconv.data.class_weights import class_weights
 from easyconv.data.inputs import check_inputs, finish_inputs
 from easyconv.data.rules import InputRule, TargetRule
+from easyconv.data.source import located
 from easyconv.data.sources import Source
-from easyconv.data.tree import map_tree
-from easyconv.errors import ArgumentError
+from easyconv.data.tree import map_tree, rows_of
+from easyconv.errors import ArgumentError, EasyconvError
 from easyconv.layers.build import dry_run
-from easyconv.layers.first import expected_input
+from easyconv.layers.first import expected_input, first_layer
 from easyconv.layers.keeping import call, kept
 from easyconv.losses import Objective
-from easyconv.training.advice import warn_of_wrong_ending
+from easyconv.training.advice import check_call, check_ending, check_output, require_tensors
 
 __all__ = ["Prepared", "check_last_batch"]
 
@@ -24,12 +25,16 @@ __all__ = ["Prepared", "check_last_batch"]
 class Prepared:
     """A source and a net that are made to fit each other: sizes are inferred from the first rows, and rules follow.
 
+    With ``peek`` the source's first pass is not begun by looking: it comes later, and draws its random numbers then.
+
     Raises
     ------
     ShapeError
         When a layer cannot take what reaches it.
     DataError
         When the inputs do not fit the net.
+    ArgumentError, ArgumentTypeError
+        When the net takes another number of inputs, or its outputs are not what the loss compares.
 
     Attributes
     ----------
@@ -47,20 +52,27 @@ class Prepared:
         device: torch.device,
         *,
         key: int | None = None,
+        peek: bool = False,
         name: str = "x",
     ) -> None:
         self.source = source
         self.device = device
-        example = source.example(key)
+        example = source.peek() if peek else source.example(key)
+        self.net = net
+        self.objective = objective
+        self.place = "" if name == "x" else name
         rule = _input_rules(net, example.x)
-        ready = finish_inputs(check_inputs(example.x, rule, name=name), rule)
+        ready = finish_inputs(_checked(source, example.x, rule, self.place), rule)
         self.inputs = map_tree(lambda tensor: tensor.to(device), ready)
-        output = dry_run(net, self.inputs)
+        with located(self.place):
+            check_call(net, self.inputs)
+        self.output, takes_tokens = _first_output(net, self.inputs)
         # Once built, the net also knows how many channels it takes.
-        self.input_rule = _input_rules(net, example.x)
-        self.target_rule = _target_rules(objective, output) if objective is not None else TargetRule(required=False)
+        self.input_rule = _input_rules(net, example.x, takes_tokens=takes_tokens)
+        self.target_rule: Any = TargetRule(required=False)
         if objective is not None:
-            warn_of_wrong_ending(net, output, objective)
+            check_output(self.output, objective, rows_of(self.inputs))
+            self.target_rule = _target_rules(objective, self.output)
 
     def weigh(self, class_weight: Any) -> None:
         """Give every row the weight of its class, besides its own.
@@ -85,10 +97,16 @@ class Prepared:
             )
         classes = rule.output_shape[0] if rule.kind == "classes" else 2
         labels = self.source.labels() if isinstance(class_weight, str) else None
+        if labels is not None and rule.ignore_index is not None and not labels.is_floating_point():
+            labels = labels[labels != rule.ignore_index]
         self.source.weigh_classes(class_weights(class_weight, classes, targets=labels))
 
     def bind(self, *, channels_last: bool = False, training: bool = False, labelled: bool = True) -> None:
         """Check and convert the source's data, and let it give batches that are ready for the net."""
+        if not labelled:
+            require_tensors(self.output)
+        elif self.objective is not None and not self.place:
+            check_ending(self.net, self.inputs, self.objective, training=training)
         targets = self.target_rule if labelled else None
         self.source.bind(self.input_rule, targets, self.device, channels_last=channels_last, training=training)
 
@@ -102,7 +120,7 @@ def check_last_batch(net: nn.Module, prepared: Prepared) -> None:
         Names batch sizes that leave no single row.
     """
     rows, size = prepared.source.rows, prepared.source.batch_size
-    if rows is None or not size or rows % size != 1:
+    if rows is None or not size or (rows % size or size) != 1:
         return
     if not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in net.modules()):
         return
@@ -114,25 +132,62 @@ def check_last_batch(net: nn.Module, prepared: Prepared) -> None:
     except Exception as error:
         if "more than 1 value per channel" not in str(error):
             return
-        fitting = [other for other in range(2, rows + 1) if rows % other != 1]
-        near = sorted(fitting, key=lambda other: abs(other - size))[:3]
-        raise ArgumentError(
-            f"The last batch would have a single row ({rows} rows in batches of {size}), and batch "
-            "norm needs at least two values per channel in training. Take another batch size, like "
-            f"{' or '.join(map(str, near))}, or a DataLoader with drop_last=True."
-        ) from error
+        raise ArgumentError(_single_row(rows, size)) from error
 
 
-def _input_rules(net: nn.Module, x: Any) -> Any:
+def _single_row(rows: int, size: int) -> str:
+    which = "Every batch would have" if size == 1 else "There is" if rows == 1 else "The last batch would have"
+    fitting = [other for other in range(2, rows + 1) if rows % other != 1]
+    near = sorted(fitting, key=lambda other: abs(other - size))[:3]
+    instead = (
+        f"Take another batch size, like {' or '.join(map(str, near))}, or a DataLoader with drop_last=True."
+        if near
+        else "Pass more rows, or take another norm (GroupNorm, LayerNorm)."
+    )
+    return (
+        f"{which} a single row ({rows} row{'' if rows == 1 else 's'} in batches of {size}), and batch norm needs at "
+        f"least two values per channel in training. {instead}"
+    )
+
+
+def _checked(source: Source, x: Any, rule: Any, place: str) -> Any:
+    """Inputs that fit the rule; where they do not, the message is about all rows that the source has at hand."""
+    try:
+        with located(place):
+            return check_inputs(x, rule)
+    except EasyconvError as error:
+        refused = error
+    source.check_first(rule)
+    raise refused
+
+
+def _first_output(net: nn.Module, inputs: Any) -> tuple[Any, bool]:
+    """The output of a dry run, and whether the first layer is an embedding that gets the inputs as they are."""
+    layer = first_layer(net)
+    if not isinstance(layer, nn.Embedding) or not isinstance(inputs, Tensor):
+        return dry_run(net, inputs), False
+    seen: list[bool] = []
+    handle = layer.register_forward_pre_hook(
+        lambda _, args: seen.append(bool(args) and args[0].shape == inputs.shape and bool((args[0] == inputs).all()))
+    )
+    try:
+        return dry_run(net, inputs), all(seen)
+    finally:
+        handle.remove()
+
+
+def _input_rules(net: nn.Module, x: Any, *, takes_tokens: bool = False) -> Any:
     """One rule for one input; nets with several inputs take each as it is."""
     facts = expected_input(net)
-    takes_tokens = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in net.modules())
+    embedding = first_layer(net)
+    tokens = embedding.num_embeddings if takes_tokens and isinstance(embedding, nn.Embedding) else None
+    has_embedding = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in net.modules())
 
     def rule(leaf: Tensor) -> InputRule:
         integers = not leaf.is_floating_point() and leaf.dtype not in (torch.uint8, torch.bool)
-        if integers and takes_tokens and facts.kind in ("any", "tokens"):
-            return InputRule("tokens")
-        return InputRule(facts.kind, facts.channels) if isinstance(x, Tensor) else InputRule("any")
+        if integers and has_embedding and facts.kind in ("any", "tokens"):
+            return InputRule("tokens", tokens=tokens)
+        return InputRule(facts.kind, facts.channels, tokens) if isinstance(x, Tensor) else InputRule("any")
 
     return map_tree(rule, x)
 
@@ -142,11 +197,15 @@ def _target_rules(objective: Objective, output: Any) -> Any:
 
 
 def _match(kinds: Any, output: Any, objective: Objective) -> Any:
+    if isinstance(kinds, str) and kinds != "any" and isinstance(output, dict):
+        return {key: _match(kinds, part, objective) for key, part in output.items()}
+    if isinstance(kinds, str) and kinds != "any" and isinstance(output, (tuple, list)):
+        return tuple(_match(kinds, part, objective) for part in output)
     if isinstance(kinds, dict):
         return {key: _match(kind, output[key], objective) for key, kind in kinds.items()}
     if isinstance(kinds, (tuple, list)):
         return tuple(_match(kind, part, objective) for kind, part in zip(kinds, output, strict=True))
-    if kinds == "any" or isinstance(output, (tuple, list, dict)):
+    if kinds == "any":
         return TargetRule("any", loss=objective.name)
     shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
     return TargetRule(kinds, shape, objective.ignore_index, objective.name)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from easyconv.data.batch import Batch
 from easyconv.data.sources import Source
-from easyconv.errors import EasyconvWarning, StateError
+from easyconv.errors import ArgumentError, ArgumentTypeError, EasyconvWarning, StateError
 from easyconv.layers.keeping import call, kept_modes
 from easyconv.metrics import Metric
 from easyconv.seed import kept_random_state
@@ -26,7 +26,7 @@ from easyconv.training.options import FitOptions
 from easyconv.training.preparing import Prepared, check_last_batch
 from easyconv.training.state import LossFunction, Progress, Recipe, Run, Step, StepResult
 from easyconv.training.steps import as_result, eval_step, flush, train_step, zero_grad
-from easyconv.training.supply import Supply
+from easyconv.training.supply import Supply, TrainingSupply
 from easyconv.training.totals import Totals
 
 __all__ = ["Overrides", "Session"]
@@ -61,6 +61,8 @@ class Session:
         self.scaler = torch.amp.GradScaler(recipe.device.type) if recipe.precision == "fp16" else None
         self.average: WeightAverage | None = None
         self.progress = Progress()
+        self.validations = Progress()
+        """Counts the passes of validation, which are keyed apart from those of training."""
         self.run: Run | None = None
         self.inputs: Any = None
         """Up to two rows of what the net was last given; tells ``summary`` the shapes."""
@@ -83,14 +85,16 @@ class Session:
         ``callbacks`` makes the list of callbacks from the batches per epoch and the names of the logs.
         """
         supply, checking = self._supplies(options, training, validation)
-        channels_last = self._prepare_training(net, overrides, supply, checking, class_weight)
-        run = self._start_training(net, overrides, options.seed)
-        listeners = callbacks(supply.steps_per_epoch, self._log_names(validation is not None))
-        train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
-        check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
         fitted = History()
-        with laid_out(net, channels_last), self._running(run):
-            loop.fit(run, options.plan(), train, check, listeners, fitted, history)
+        # A seeded loader draws for its first batch already, which is looked at before the first step.
+        with nullcontext() if options.seed is None else kept_random_state():
+            channels_last = self._prepare_training(net, overrides, supply, checking, class_weight)
+            run = self._start_training(net, overrides, options.seed)
+            listeners = callbacks(supply.steps_per_epoch, self._log_names(validation is not None))
+            train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
+            check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
+            with laid_out(net, channels_last), self._running(run):
+                loop.fit(run, options.plan(), train, check, listeners, fitted, history)
         return fitted
 
     def evaluate(
@@ -98,6 +102,7 @@ class Session:
     ) -> dict[str, float]:
         """Loss and metrics over a source."""
         supply = Supply(source, steps)
+        supply.require(1)
         self._prepare(net, overrides, supply).bind()
         run = self._start(net, overrides)
         with self._running(run):
@@ -113,9 +118,10 @@ class Session:
         run = self._start_training(net, overrides)
         with self._running(run), kept_modes(net):
             net.train()
-            result = _train_step(run, overrides)(next(source.batches()))
-            flush(run)
-            zero_grad(net)
+            with torch.enable_grad(), nullcontext() if run.average is None else run.average.set_aside():
+                result = _train_step(run, overrides)(next(source.batches()))
+                flush(run)
+            zero_grad(run)
         self.progress.steps += 1
         self.progress.rows += result.size
         return self._totals_of(result)
@@ -157,12 +163,20 @@ class Session:
     def _supplies(
         self, options: FitOptions, training: Source, validation: Source | None
     ) -> tuple[Supply, Supply | None]:
-        supply = Supply(training, options.steps_per_epoch, options.seed, progress=self.progress)
-        supply.refuse_second_epoch(options.count)
+        plan = options.plan()
+        supply = TrainingSupply(training, options.steps_per_epoch, options.seed, self.progress)
+        supply.require(len(plan.epochs))
         if validation is None:
             return supply, None
-        checking = Supply(validation, options.validation_steps, options.seed, name="validation_data")
-        checking.refuse_second_epoch(options.count)
+        checking = Supply(
+            validation,
+            options.validation_steps,
+            options.seed,
+            self.validations,
+            name="validation_data",
+            argument="validation_steps",
+        )
+        checking.require(sum(map(plan.validate_after, plan.epochs)))
         return supply, checking
 
     def _prepare_training(
@@ -175,13 +189,17 @@ class Session:
         channels_last = wants_channels_last(net, self.recipe, prepared.inputs)
         prepared.bind(channels_last=channels_last, training=True)
         if checking is not None:
-            self._prepare(net, overrides, checking).bind(channels_last=channels_last)
+            # A validation starts after its epoch: looking at its data must not draw from the random state of training.
+            peek = checking.seed is None
+            self._prepare(net, overrides, checking, peek=peek).bind(channels_last=channels_last)
         return channels_last
 
-    def _prepare(self, net: nn.Module, overrides: Overrides, supply: Supply) -> Prepared:
+    def _prepare(self, net: nn.Module, overrides: Overrides, supply: Supply, *, peek: bool = False) -> Prepared:
         net.to(self.recipe.device)
         objective = None if overrides.own_targets else self.recipe.objective
-        prepared = Prepared(net, supply.source, objective, self.recipe.device, key=supply.next_key(), name=supply.name)
+        prepared = Prepared(
+            net, supply.source, objective, self.recipe.device, key=supply.next_key(), peek=peek, name=supply.name
+        )
         self.inputs = prepared.inputs
         return prepared
 
@@ -206,9 +224,7 @@ class Session:
         run = self._start(net, overrides, seed)
         run.optimizer = self._optimizer_for(net)
         if self.recipe.ema is not None:
-            if self.average is None or not self.average.follows(net):
-                self.average = WeightAverage(net, self.recipe.ema)
-            run.average = self.average
+            run.average = self.average = WeightAverage.following(net, self.recipe.ema, self.average)
         return run
 
     def _optimizer_for(self, net: nn.Module) -> torch.optim.Optimizer:
@@ -234,12 +250,12 @@ class Session:
 
     @contextmanager
     def _running(self, run: Run) -> Iterator[None]:
-        self.run = run
+        # A callback may evaluate in the middle of a fit, which goes on afterwards.
+        outer, self.run = self.run, run
         try:
-            with nullcontext() if run.seed is None else kept_random_state():
-                yield
+            yield
         finally:
-            self.run = None
+            self.run = outer
 
     def __getstate__(self) -> dict[str, Any]:
         # What torch.compile made belongs to this very net; a copy compiles its own.
@@ -247,19 +263,31 @@ class Session:
 
 
 def _train_step(run: Run, overrides: Overrides) -> Step:
-    return partial(train_step, run) if overrides.train_step is None else _adapted(overrides.train_step)
+    return partial(train_step, run) if overrides.train_step is None else _adapted(overrides.train_step, run)
 
 
 def _test_step(run: Run, overrides: Overrides) -> Step:
-    return partial(eval_step, run) if overrides.test_step is None else _adapted(overrides.test_step)
+    return partial(eval_step, run) if overrides.test_step is None else _adapted(overrides.test_step, run)
 
 
-def _adapted(step: Callable[[Batch], Any]) -> Step:
-    return lambda batch: as_result(step(batch), batch)
+def _adapted(step: Callable[[Batch], Any], run: Run) -> Step:
+    metrics = [] if run.recipe is None else [metric.name for metric in run.recipe.metrics]
+    return lambda batch: as_result(step(batch), batch, metrics)
 
 
 def _loss_function(recipe: Recipe, overrides: Overrides) -> LossFunction:
     own = overrides.compute_loss
     if own is None:
         return recipe.objective.parts
-    return lambda output, target, sample_weight: (own(output, target, sample_weight), {})
+    return lambda output, target, sample_weight: (_scalar(own(output, target, sample_weight)), {})
+
+
+def _scalar(loss: Any) -> Tensor:
+    if not isinstance(loss, Tensor):
+        raise ArgumentTypeError(f"compute_loss must return a tensor, got {loss!r} ({type(loss).__name__}).")
+    if loss.numel() != 1:
+        raise ArgumentError(
+            f"compute_loss must return the mean loss of the batch, one number, got the shape {tuple(loss.shape)}. End "
+            "it with .mean()."
+        )
+    return loss.reshape(())

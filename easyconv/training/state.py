@@ -92,3 +92,5 @@ class Run:
     pending_rows: int = 0
     """Rows whose gradients wait for the optimizer (``accumulate``)."""
     pending_steps: int = 0
+    parameters: list[Tensor] = field(default_factory=list)
+    """All whose gradients are forgotten before a step; found anew when an epoch begins."""

@@ -1,6 +1,6 @@
 """What happens to one batch: a training step, an evaluation step, a prediction step."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ def train_step(run: Run, batch: Batch) -> StepResult:
     With ``accumulate``, gradients of several batches are summed, each weighed by its rows, before the optimizer runs.
     """
     if not run.pending_steps:
-        zero_grad(run.net)
+        zero_grad(run)
     output, loss, values = _forward(run, batch)
     size = batch_size_of(batch)
     _backward(run, loss, size)
@@ -59,27 +59,44 @@ def flush(run: Run) -> None:
     run.pending_steps = run.pending_rows = 0
 
 
-def zero_grad(net: nn.Module) -> None:
-    """Forget every gradient, of frozen and foreign parameters too."""
-    for parameter in net.parameters():
+def zero_grad(run: Run) -> None:
+    """Forget every gradient: of the net, frozen parameters too, and of what else the optimizer trains (a loss)."""
+    # To walk through the net costs more than the work itself, so it is done once an epoch.
+    if not run.parameters:
+        run.parameters = [*run.net.parameters(), *(_parameters(run.optimizer) if run.optimizer is not None else ())]
+        run.parameters = list(dict.fromkeys(run.parameters))
+    for parameter in run.parameters:
         parameter.grad = None
 
 
-def as_result(returned: object, batch: Batch) -> StepResult:
+def as_result(returned: object, batch: Batch, metrics: Collection[str] = ()) -> StepResult:
     """What an overridden step returned, as a ``StepResult``.
 
     Parameters
     ----------
     returned : StepResult or mapping of str to tensor or number
         A mapping needs the key ``"loss"``; its other values are averaged over the samples and logged.
+    batch : Batch
+        What the step was given.
+    metrics : collection of str, optional
+        Names of the metrics of ``compile``, which need an output to measure, or are among the returned values.
 
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        When it is neither, or has no ``"loss"``.
+        When it is neither, or has no ``"loss"``, or leaves a metric without anything to measure.
     """
-    if isinstance(returned, StepResult):
-        return returned
+    result = returned if isinstance(returned, StepResult) else _from_values(returned, batch)
+    missing = [name for name in metrics if name not in result.values] if result.output is None else []
+    if missing:
+        raise ArgumentError(
+            f"compile() was given the metrics {missing}, but the step returned no output that they could measure. "
+            "Return a StepResult(loss, size, output, target), or put these names into the dict beside 'loss'."
+        )
+    return result
+
+
+def _from_values(returned: object, batch: Batch) -> StepResult:
     if not isinstance(returned, Mapping):
         raise ArgumentTypeError(
             "train_step and test_step must return a StepResult or a dict like {'loss': loss}, "

@@ -29,12 +29,17 @@ class Totals:
             metric.reset()
         self.loss = Mean()
         self.values: dict[str, Mean] = {}
+        self._measured = False
 
     def add(self, result: StepResult) -> None:
         """Take in one step, with tensor operations only."""
         self.loss.update(result.loss, result.size)
         for name, value in result.values.items():
             self.values.setdefault(name, Mean()).update(value, result.size)
+        if result.output is None:
+            # A step of the user's that returned numbers only has measured everything itself.
+            return
+        self._measured = True
         for metric in self.metrics:
             metric.update(result.output, result.target)
 
@@ -42,7 +47,7 @@ class Totals:
         """Name to mean so far: the loss, the losses of several outputs, then the metrics in the order of compile."""
         named = {"loss": self.loss.compute()}
         named.update({name: mean.compute() for name, mean in self.values.items()})
-        for metric in self.metrics:
+        for metric in self.metrics if self._measured else ():
             named.update(metric.results())
         return _to_floats(named)
 

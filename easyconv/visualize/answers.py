@@ -19,7 +19,7 @@ def pick_predictions(targets: Any, outputs: Any, *, right: int = 6, wrong: int =
     targets, outputs
         As in :func:`gallery`. Where ``outputs`` are classes, all count as equally sure.
     right, wrong : int, default 6 and 12
-        Most indices of each kind.
+        Most indices of each kind; where there are fewer mistakes, right answers take their places.
 
     Returns
     -------
@@ -44,7 +44,8 @@ def pick_predictions(targets: Any, outputs: Any, *, right: int = 6, wrong: int =
     missed = (predicted != answers).nonzero().flatten()
     if sure is not None:
         missed = missed[sure[missed].argsort(descending=True, stable=True)]
-    return torch.cat([missed[:wrong], (predicted == answers).nonzero().flatten()[:right]])
+    missed = missed[:wrong]
+    return torch.cat([missed, (predicted == answers).nonzero().flatten()[: right + wrong - len(missed)]])
 
 
 def as_tensor(name: str, value: Any) -> torch.Tensor:

@@ -87,7 +87,7 @@ def test_shapes_made_right(rule, shape, wanted):
         (IMAGE, (28, 28, 3), r"x.permute\(2, 0, 1\)\[None\]"),
         (IMAGE3, (5, 8, 8), "The axis of the 3 channels is missing"),
         (IMAGE1, (8, 8), r"x\[None, None\]"),
-        (InputRule("volume"), (8, 8), r"x.reshape\(-1, 1, ...\)"),
+        (InputRule("volume"), (8, 8), r"x.reshape\(-1, 1, D, H, W\)"),
         (IMAGE1, (8,), r"images of shape \(N, C, H, W\) with C = 1, got shape \(8,\)"),
     ],
 )

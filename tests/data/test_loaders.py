@@ -132,11 +132,11 @@ def test_rows_with_drop_last():
 def test_errors_name_the_batch():
     bad = X.clone()
     bad[5, 1] = float("nan")
-    source = make_source(DataLoader(TensorDataset(bad, Y), batch_size=4))
+    source = make_source(DataLoader(list(zip(bad, Y, strict=True)), batch_size=4))
     source.bind(targets=RULE)
     with pytest.raises(NonFiniteDataError, match=r"Batch 1: x must hold finite numbers.* in row 1"):
         list(source.batches())
-    source = make_source(DataLoader(TensorDataset(X, Y), batch_size=4))
+    source = make_source(DataLoader(list(zip(X, Y, strict=True)), batch_size=4))
     source.bind(targets=TargetRule("classes", (2,), loss="cross_entropy"))
     with pytest.raises(LabelError, match="Batch 0: y must hold labels from 0 to 1"):
         list(source.batches())
