@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -14,6 +14,7 @@ from easyconv.arguments import check_flag
 from easyconv.errors import ArgumentError, ArgumentTypeError, FileMissingError, WeightsError
 from easyconv.files import write_whole
 from easyconv.layers.build import require_built
+from easyconv.layers.lazy import SeededLazy
 
 __all__ = ["LoadResult", "check_weights_path", "load_weights", "save_weights"]
 
@@ -110,11 +111,25 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str], strict: bool = Tr
         f"{name}: {tuple(state[name].shape)} in the file, {tuple(tensor.shape)} in the net"
         for name, tensor in own.items()
         if name in state and isinstance(tensor, Tensor) and not is_lazy(tensor) and tensor.shape != state[name].shape
-    ]
+    ] + list(_misfits(net, state))
     if shapes or (strict and any(result)):
         raise WeightsError(_mismatch(path, result, shapes))
-    net.load_state_dict(state, strict=strict)
+    try:
+        net.load_state_dict(state, strict=strict)
+    except RuntimeError as error:  # a module that loads in its own way has its own reasons
+        raise WeightsError(f"The weights in {str(path)!r} do not fit this net: {error}") from error
     return result
+
+
+def _misfits(net: nn.Module, state: Mapping[str, Any]) -> Iterator[str]:
+    """What contradicts the sizes that layers know already though they still wait for others."""
+    for prefix, layer in net.named_modules():
+        if not isinstance(layer, SeededLazy):
+            continue
+        for name, tensor in (*layer._parameters.items(), *layer._buffers.items()):
+            key = f"{prefix}.{name}" if prefix else name
+            if is_lazy(tensor) and key in state and not layer.fits(name, state[key].shape):
+                yield f"{key}: {tuple(state[key].shape)} in the file, which does not fit {layer}"
 
 
 def _portable(value: Any) -> Any:

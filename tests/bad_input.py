@@ -29,9 +29,7 @@ def small_net(channels: int = 1, outputs: int = CLASSES, size: int = 8) -> nn.Mo
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         side = size - 2
-        return nn.Sequential(
-            nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * side * side, outputs)
-        )
+        return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * side * side, outputs))
 
 
 def lazy_net() -> ec.Sequential:
@@ -84,7 +82,9 @@ class Bench:
         made.compile(**{"device": "cpu", **how})
         return made
 
-    def fit(self, x: Any = X, y: Any = Y, *, net: Any = None, how: Any = None, good: Any = (X, Y), **options: Any) -> Any:
+    def fit(
+        self, x: Any = X, y: Any = Y, *, net: Any = None, how: Any = None, good: Any = (X, Y), **options: Any
+    ) -> Any:
         model = self.model(net, good=good, **(how or {}))
         return model.fit(x, y, **{"verbose": 0, "batch_size": 8, **options})
 

@@ -55,12 +55,20 @@ DAMAGED = {
         "nothing was loaded",
         "0.weight: (4, 3, 3, 3) in the file, (4, 1, 3, 3) in the net",
     ),
-    "other outputs": (lambda proof: weights_file(small_net(outputs=5)), "3.weight: (5, 144) in the file", "strict=False"),
-    "other net": (lambda proof: weights_file(nn.Linear(2, 2)), "Missing in the file: 0.weight", "Not in the net: weight, bias"),
+    "other outputs": (
+        lambda proof: weights_file(small_net(outputs=5)),
+        "3.weight: (5, 144) in the file",
+        "Build the net as it was",
+    ),
+    "other net": (
+        lambda proof: weights_file(nn.Linear(2, 2)),
+        "Missing in the file: 0.weight",
+        "Not in the net: weight, bias",
+    ),
     "of the wrapper": (
         lambda proof: weights_file(nn.ModuleDict({"net": small_net()})),
         "Not in the net: net.0.weight",
-        "strict=False",
+        "take the prefix away",
     ),
     "a whole model": (lambda proof: saved(small_net()), "holds more than tensors", "state_dict()"),
     "a list": (lambda proof: saved([torch.zeros(1)]), "holds a list, not a state_dict", ""),
@@ -70,8 +78,16 @@ DAMAGED = {
         "is no state_dict: 'model', 'epoch' hold no tensors",
         "load_state_dict()",
     ),
-    "a pickle that runs code": (lambda proof: pickle.dumps(Evil(proof)), "damaged or holds more than tensors", "could run code"),
-    "a torch file that runs code": (lambda proof: saved({"0.weight": Evil(proof)}), "holds more than tensors", "could run code"),
+    "a pickle that runs code": (
+        lambda proof: pickle.dumps(Evil(proof)),
+        "damaged or holds more than tensors",
+        "could run code",
+    ),
+    "a torch file that runs code": (
+        lambda proof: saved({"0.weight": Evil(proof)}),
+        "holds more than tensors",
+        "could run code",
+    ),
 }
 
 

@@ -58,7 +58,10 @@ def test_no_epochs():
 
 def test_repr():
     assert repr(made({"loss": 0.123456})) == "History(1 epoch; last: loss=0.1235)"
-    assert repr(made({"loss": 1.0}, {"loss": 0.5, "val_loss": 2e-5})) == "History(2 epochs; last: loss=0.5, val_loss=2e-05)"
+    assert (
+        repr(made({"loss": 1.0}, {"loss": 0.5, "val_loss": 2e-5}))
+        == "History(2 epochs; last: loss=0.5, val_loss=2e-05)"
+    )
 
 
 def test_callbacks_may_log_anything():

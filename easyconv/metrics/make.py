@@ -138,6 +138,7 @@ def _by_output(spec: Any, kinds: Any) -> dict[int | str, Any] | None:
         isinstance(spec, (list, tuple))
         and spec
         and all(part is None or isinstance(part, (list, tuple)) for part in spec)
+        and any(part is not None for part in spec)
     ):
         if isinstance(kinds, tuple) and len(spec) != len(kinds):
             raise ArgumentError(f"metrics has lists for {len(spec)} outputs, but there are {len(kinds)} losses.")
