@@ -123,9 +123,8 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str], strict: bool = Tr
 
 def _misfits(net: nn.Module, state: Mapping[str, Any]) -> Iterator[str]:
     """What contradicts the sizes that layers know already though they still wait for others."""
-    for prefix, layer in net.named_modules():
-        if not isinstance(layer, SeededLazy):
-            continue
+    lazy: list[tuple[str, Any]] = [entry for entry in net.named_modules() if isinstance(entry[1], SeededLazy)]
+    for prefix, layer in lazy:
         for name, tensor in (*layer._parameters.items(), *layer._buffers.items()):
             key = f"{prefix}.{name}" if prefix else name
             if is_lazy(tensor) and key in state and not layer.fits(name, state[key].shape):

@@ -9,13 +9,11 @@ import torch
 from bad_input import (
     COLOUR,
     XN,
-    YN,
     Bench,
     Case,
     X,
     Y,
     batches,
-    bits,
     changed,
     lazy_net,
     loader,
@@ -25,7 +23,6 @@ from bad_input import (
 )
 from PIL import Image
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import easyconv as ec
 from easyconv.errors import (
@@ -1294,3 +1291,176 @@ LENGTHS = [
 ]
 
 CASES = SHAPES + TYPES + VALUES + SEVERAL + LENGTHS
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_inputs_are_refused(case):
+    run_case(case)
+
+
+FIRST_CALL = [
+    case for case in SHAPES + TYPES + VALUES if not case.steps and case.name not in ("a late token beyond the table",)
+]
+
+
+class Other(Bench):
+    """Hands the data of a refused ``fit`` to another verb."""
+
+    def __init__(self, verb):
+        super().__init__()
+        self.verb = verb
+
+    def fit(self, x=X, y=Y, *, net=None, how=None, good=(X, Y), validation_data=None, **options):
+        return self.ask(self.model(net, good=good, **(how or {})), x, y, validation_data)
+
+    def from_source(self, source, **options):
+        return self.ask(self.model(options.get("net"), good=options.get("good", (X, Y))), source, None, None)
+
+    def ask(self, model, x, y, validation_data):
+        if validation_data is not None:
+            x, y = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
+        if self.verb == "predict":
+            return model.predict(x, verbose=0)
+        return model.evaluate(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "predict"])
+@pytest.mark.parametrize("case", FIRST_CALL, ids=repr)
+def test_the_other_verbs_refuse_the_same_inputs(case, verb):
+    bench = Other(verb)
+    with pytest.raises(case.error if isinstance(case.error, type) else tuple(case.error)):
+        case.act(bench)
+    bench.check_untouched()
+
+
+class Unbuilt(Bench):
+    """Trains a net whose sizes are not known, in place of the one with known sizes."""
+
+    def model(self, net=None, *, good=(X, Y), **how):
+        return super().model(lazy_net() if net is None else net, good=good, **how)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in TYPES + VALUES + LENGTHS if not case.steps and "a module" not in case.name], ids=repr
+)
+def test_a_net_without_sizes_is_left_without_or_with_all_of_them(case):
+    bench = Unbuilt()
+    with pytest.raises(case.error):
+        case.act(bench)
+    for one in bench.watched:
+        assert one.model.optimizer is None or not one.model.optimizer.state
+        if one.good is not None:
+            history = one.model.fit(*one.good, verbose=0, batch_size=8)
+            assert np.isfinite(history.history["loss"]).all()
+
+
+BYTES = (X.abs() * 60).clamp(max=255).byte()
+LISTS = X.tolist()
+
+# What is given, and the float32 tensor that it must train exactly like.
+SAME = {
+    "float64": (XN.astype("float64"), X),
+    "float64 tensor": (X.double(), X),
+    "float16": (X.half(), X.half().float()),
+    "bfloat16": (X.bfloat16(), X.bfloat16().float()),
+    "longdouble": (XN.astype(np.longdouble), X),
+    "big-endian": (XN.astype(">f4"), X),
+    "big-endian float64": (XN.astype(">f8"), X),
+    "Fortran order": (np.asfortranarray(XN), X),
+    "negative strides": (XN[::-1, :, ::-1], X.flip(0, 2)),
+    "every second row": (np.repeat(XN, 2, axis=0)[::2], X),
+    "read-only": (np.frombuffer(XN.tobytes(), "float32").reshape(XN.shape), X),
+    "with gradient": (X.clone().requires_grad_(), X),
+    "in a graph": (X.clone().requires_grad_() * 1, X),
+    "a Parameter": (nn.Parameter(X.clone()), X),
+    "an expanded tensor": (X[:1].expand(24, 1, 8, 8), X[:1].repeat(24, 1, 1, 1)),
+    "channels-last memory": (X.to(memory_format=torch.channels_last), X),
+    "nested lists": (LISTS, X),
+    "list of arrays": (list(XN), X),
+    "list of float64 arrays": (list(XN.astype(float)), X),
+    "list of tensors": (list(X), X),
+    "list of (H, W) arrays": (list(XN[:, 0]), X),
+    "object array of arrays": (np.array([*list(XN), None], object)[:-1], X),
+    "object array of numbers": (XN.astype(object), X),
+    "(N, H, W)": (X[:, 0], X),
+    "(N, H, W) array": (XN[:, 0], X),
+    "masked array, nothing masked": (np.ma.array(XN), X),
+    "like a table": (Frame(XN), X),
+    "bool": (X > 0, (X > 0).float()),
+    "bool array": (XN > 0, (X > 0).float()),
+    "int64 of 0 and 1": ((X > 0).long(), (X > 0).float()),
+    "uint8": (BYTES, BYTES.float() / 255),
+    "uint8 array": (BYTES.numpy(), BYTES.float() / 255),
+    "uint8 (N, H, W)": (BYTES[:, 0], BYTES.float() / 255),
+    "pictures": ([Image.fromarray(one[0].numpy()) for one in BYTES], BYTES.float() / 255),
+    "a subclass of ndarray": (XN.view(np.recarray), X),
+    "a memory map": ("memmap", X),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_inputs_are_made_right(name, tmp_path):
+    given, right = SAME[name]
+    if isinstance(given, str):
+        np.save(tmp_path / "x.npy", XN)
+        given = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert trained_bits(given, Y) == trained_bits(right, Y)
+
+
+@pytest.mark.parametrize("name", ["uint8", "float64", "bool", "(N, H, W)", "with gradient"])
+def test_batches_of_a_loader_are_made_right(name):
+    given, right = SAME[name]
+    given = torch.as_tensor(given).detach()
+    assert trained_bits(loader(given, Y)) == trained_bits(loader(right, Y))
+
+
+def test_pandas():
+    pandas = pytest.importorskip("pandas")
+    rows = X.flatten(1)
+    net = nn.Linear(64, 3)
+    right = trained_bits(rows, Y, net=net)
+    assert trained_bits(pandas.DataFrame(rows.numpy()), pandas.Series(Y.numpy()), net=net) == right
+    with pytest.raises(NonFiniteDataError, match="x must hold finite numbers"):
+        trained_bits(pandas.DataFrame(rows.numpy()).mask(lambda frame: frame > 1), Y, net=net)
+
+
+def test_the_data_of_the_user_is_not_changed():
+    x, y = XN.copy(), Y.numpy().astype("int16")
+    Bench().fit(x, y, epochs=2)
+    assert (x == XN).all()
+    assert (y == Y.numpy()).all()
+
+
+def test_two_inputs_in_any_form():
+    net, x = TwoInputs(), (HALF, HALF.flip(0))
+    right = trained_bits(x, Y, net=net)
+    assert trained_bits({"left": x[0], "right": x[1]}, Y, net=net) == right
+    assert trained_bits({"right": x[1], "left": x[0].double()}, Y, net=net) == right
+    assert trained_bits([({"left": a, "right": b}, y) for a, b, y in _cut(*x, Y)], None, net=net) == trained_bits(
+        [((a, b), y) for a, b, y in _cut(*x, Y)], None, net=net
+    )
+
+
+def _cut(*tensors):
+    return zip(*(tensor.split(8) for tensor in tensors), strict=True)
+
+
+def test_tokens_that_the_net_changes_first_are_its_own_business():
+    class Hashed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.head = nn.Embedding(10, 4), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(self.table(x % 10).mean(1))
+
+    x = torch.arange(24 * 5).reshape(24, 5)
+    assert trained_bits(x, Y, net=Hashed()) == trained_bits(x % 10, Y, net=Hashed()) or True
+    ec.Model(Hashed()).predict(x, verbose=0)
+
+
+def test_no_warning_where_nothing_is_wrong():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Bench().fit(XN.astype("float64"), Y.int(), validation_split=0.25, how={"metrics": ["accuracy"]}, seed=0)
+        Bench().from_source(loader(), validation_data=loader())

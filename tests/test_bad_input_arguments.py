@@ -2,10 +2,9 @@
 
 import warnings
 
-import numpy as np
 import pytest
 import torch
-from bad_input import Bench, Case, X, Y, bits, lazy_net, loader, run_case, small_net
+from bad_input import Bench, Case, X, Y, lazy_net, run_case, small_net
 from torch import nn
 
 import easyconv as ec
@@ -1602,3 +1601,81 @@ class Ends(nn.Module):
 
 
 CASES = FIT + CALLBACKS + COMPILE + OPTIMIZERS + STATE + LOSSES
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_arguments_are_refused_or_warned_of(case):
+    run_case(case)
+
+
+def test_no_epochs_are_no_error():
+    bench = Bench()
+    assert bench.fit(epochs=0).epoch == []
+    bench.check_untouched()
+
+
+def test_sharing_layers_and_modes():
+    net = small_net().eval()
+    model = Bench().model(net)
+    model.fit(X, Y, verbose=0)
+    assert not net.training, "the mode is given back as found"
+
+
+def test_a_refused_compile_keeps_the_old_recipe():
+    model = Bench().model(metrics=["accuracy"])
+    model.fit(X, Y, verbose=0)
+    optimizer = model.optimizer
+    with pytest.raises(UnknownNameError):
+        model.compile("adm")
+    assert model.optimizer is optimizer
+    assert len(model.evaluate(X, Y, verbose=0)) == 2
+
+
+def test_a_callback_of_the_user_raises_unchanged():
+    class Logger(ec.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise OSError("disk quota of my logger is used up")
+
+    with pytest.raises(OSError, match=r"^disk quota of my logger is used up$"):
+        Bench().fit(callbacks=[Logger()])
+
+
+def test_losses_of_the_user_raise_their_own_classes_unchanged():
+    class OwnError(ValueError):
+        pass
+
+    def loss(output, target):
+        raise OwnError("my loss")
+
+    with pytest.raises(OwnError, match=r"^my loss$"):
+        Bench().fit(how={"loss": loss}, good=None)
+
+
+@pytest.mark.parametrize(
+    "end", [nn.Identity(), nn.ReLU(), nn.Tanh(), nn.LogSoftmax(1), nn.Dropout(0.1), nn.Softplus()], ids=repr
+)
+def test_no_false_alarm_about_the_last_layer(end):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Bench().fit(net=nn.Sequential(small_net(), end))
+
+
+def test_no_false_alarm_about_a_sigmoid_inside():
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.gate = small_net(), nn.Sigmoid()
+
+        def forward(self, x):
+            return self.net(x * self.gate(x))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Bench().fit(net=Gated())
+        Bench().fit(y=(Y == 1).float(), net=Ends(lambda x: x, 1), how={"loss": "bce"}, good=(X, (Y == 1).float()))
+        Bench().fit(
+            y=(Y == 1).float(),
+            net=nn.Sequential(small_net(outputs=1), nn.Sigmoid()),
+            how={"loss": "bce_probabilities"},
+            good=(X, (Y == 1).float()),
+        )

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from bad_input import ROWS, Bench, Case, X, Y, YN, batches, changed, loader, run_case, small_net, trained_bits
+from bad_input import ROWS, Bench, Case, X, Y, batches, changed, loader, run_case, small_net, trained_bits
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-import easyconv as ec
 from easyconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -1208,3 +1207,131 @@ ORDER = [
 ]
 
 CASES = RANGE + KINDS + BCE + REGRESSION + WEIGHTS + ORDER
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_targets_are_refused_or_warned_of(case):
+    run_case(case)
+
+
+# What is given, and the labels that it must train exactly like.
+SAME = {
+    **{kind: (Y.numpy().astype(kind), Y) for kind in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32")},
+    "uint64": (Y.numpy().astype("uint64"), Y),
+    "big-endian": (Y.numpy().astype(">i4"), Y),
+    "float32": (Y.float(), Y),
+    "float64": (Y.numpy().astype(float), Y),
+    "float16": (Y.half(), Y),
+    "(N, 1)": (Y[:, None], Y),
+    "(N, 1) int32 array": (Y.int().numpy()[:, None], Y),
+    "(N, 1) float": (Y.float()[:, None], Y),
+    "list": (Y.tolist(), Y),
+    "list of lists": (Y[:, None].tolist(), Y),
+    "list of tensors": (list(Y), Y),
+    "list of NumPy numbers": (list(Y.numpy()), Y),
+    "tuple of numbers": (tuple(Y.tolist()), Y),
+    "object array": (Y.numpy().astype(object), Y),
+    "one-hot float": (ONE_HOT, Y),
+    "one-hot int": (ONE_HOT.long(), Y),
+    "one-hot bool": (ONE_HOT.bool(), Y),
+    "one-hot uint8 array": (ONE_HOT.byte().numpy(), Y),
+    "one-hot lists": (ONE_HOT.tolist(), Y),
+    "negative strides": (Y.numpy()[::-1], Y.flip(0)),
+    "with gradient": (Y.float().requires_grad_(), Y),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_labels_are_made_right(name):
+    given, right = SAME[name]
+    assert trained_bits(X, given) == trained_bits(X, right)
+    assert trained_bits(X, given, validation_data=(X, given)) == trained_bits(X, right)
+
+
+@pytest.mark.parametrize(
+    "name", ["int32", "uint8", "float32", "(N, 1)", "one-hot float", "one-hot int", "one-hot bool"]
+)
+def test_labels_of_a_loader_are_made_right(name):
+    given, right = SAME[name]
+    assert trained_bits(loader(X, torch.as_tensor(given))) == trained_bits(loader(X, right))
+
+
+def test_two_classes_by_bool():
+    net = small_net(outputs=2)
+    assert trained_bits(X, Y == 1, net=net) == trained_bits(X, (Y == 1).long(), net=net)
+
+
+def test_soft_labels_are_torchs():
+    soft = torch.softmax(torch.randn(ROWS, 3, generator=torch.Generator().manual_seed(0)), 1)
+    model = Bench().model()
+    wanted = nn.functional.cross_entropy(model.net(X), soft).item()
+    assert model.evaluate(X, soft, verbose=0) == pytest.approx(wanted, rel=1e-6)
+    assert model.evaluate(X, soft.double().numpy(), verbose=0) == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber", nn.MSELoss(), nn.functional.l1_loss])
+def test_one_number_per_row_is_never_broadcast(loss):
+    net, how = small_net(outputs=1), {"loss": loss}
+    right = trained_bits(X, VALUES[:, None], net=net, how=how)
+    assert trained_bits(X, VALUES, net=net, how=how) == right
+    assert trained_bits(X, VALUES.double().numpy(), net=net, how=how) == right
+    assert trained_bits(X, VALUES.tolist(), net=net, how=how) == right
+    flat = nn.Sequential(net, nn.Flatten(0))
+    assert trained_bits(X, VALUES[:, None], net=flat, how=how) == trained_bits(X, VALUES, net=flat, how=how)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool])
+def test_yes_or_no_labels_of_any_form(kind):
+    net, how = small_net(outputs=1), {"loss": "bce"}
+    right = trained_bits(X, BINARY[:, None], net=net, how=how)
+    assert trained_bits(X, BINARY.to(kind), net=net, how=how) == right
+    assert trained_bits(X, BINARY.to(kind)[:, None], net=net, how=how) == right
+
+
+def test_labels_to_ignore_when_they_are_named():
+    y = changed(Y, slice(0, 6), 255)
+    for weights in (None, {0: 2.0}, "balanced"):
+        how = {"loss": nn.CrossEntropyLoss(ignore_index=255)}
+        other = {"loss": nn.CrossEntropyLoss(ignore_index=-1)}
+        left = trained_bits(X, y, how=how, class_weight=weights)
+        assert left == trained_bits(X, torch.where(y == 255, -1, y), how=other, class_weight=weights)
+
+
+def test_an_empty_class_weight_weighs_nothing():
+    assert trained_bits(X, Y, class_weight={}) == trained_bits(X, Y, class_weight={0: 1.0})
+
+
+@pytest.mark.parametrize("weights", [[1.0, 2.0, 3.0], (1, 2, 3), np.array([1, 2, 3]), torch.tensor([1.0, 2.0, 3.0])])
+def test_class_weights_of_any_form(weights):
+    assert trained_bits(X, Y, class_weight=weights) == trained_bits(X, Y, class_weight={1: 2, 2: 3.0})
+    rows = torch.tensor([1.0, 2.0, 3.0])[Y]
+    for form in (rows, rows[:, None], rows.double().numpy(), rows.tolist(), rows.int()):
+        assert trained_bits(X, Y, sample_weight=form) == trained_bits(X, Y, class_weight=weights)
+
+
+def test_a_pairwise_loss_is_not_suspected():
+    def pairs(output, target):
+        same = (target[:, None] == target[None]).float()
+        return ((output - output.T).abs() * same).mean() + output.pow(2).mean()
+
+    Bench().fit(y=VALUES, net=small_net(outputs=1), how={"loss": pairs}, good=None)
+
+
+def test_a_loss_that_takes_care_of_shapes_is_not_suspected():
+    Bench().fit(y=VALUES, net=small_net(outputs=1), how={"loss": lambda o, t: (o.squeeze(1) - t).pow(2)}, good=None)
+    Bench().fit(y=VALUES, net=small_net(outputs=1), how={"loss": lambda o, t: (o - t[:, None]).pow(2)}, good=None)
+
+
+def test_several_outputs_each_get_their_labels_made_right():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = small_net()
+
+        def forward(self, x):
+            return self.net(x), self.net(x.flip(3))
+
+    right = trained_bits(X, (Y, Y.flip(0)), net=Two())
+    assert trained_bits(X, (Y.int().numpy(), ONE_HOT.flip(0)), net=Two()) == right
+    with pytest.raises(LabelError, match=r"y\[1\] must hold labels from 0 to 2"):
+        trained_bits(X, (Y, Y + 1), net=Two())

@@ -2,21 +2,17 @@
 
 import pytest
 import torch
-from bad_input import COLOUR, ROWS, Bench, Case, X, Y, batches, changed, loader, run_case, small_net
+from bad_input import ROWS, Case, X, Y, batches, loader, run_case
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
-import easyconv as ec
 from easyconv.errors import (
     ArgumentError,
-    ArgumentTypeError,
     DataError,
     DataExhaustedError,
     DataTypeError,
-    EasyconvWarning,
     EmptyDataError,
-    LengthError,
-    NonFiniteDataError,
+    ShapeError,
 )
 
 
@@ -44,7 +40,7 @@ class Stream(IterableDataset):
         return iter([(X[row], Y[row]) for row in range(self.rows)])
 
 
-class OutOfDisk(Exception):
+class OutOfDiskError(Exception):
     pass
 
 
@@ -54,7 +50,7 @@ def generator():
 
 def raising(row):
     if row == 20:
-        raise OutOfDisk("the network drive is away")
+        raise OutOfDiskError("the network drive is away")
     return X[row], Y[row]
 
 
@@ -180,7 +176,7 @@ EMPTY = [
     ),
     Case(
         "zip, used up",
-        lambda b: b.from_source(zip(X[:0].split(8), Y[:0].split(8))),
+        lambda b: b.from_source(zip(X[:0].split(8), Y[:0].split(8), strict=True)),
         EmptyDataError,
         (
             "Batch 0: x has no rows: its shape is (0, 1, 8, 8).",
@@ -409,7 +405,7 @@ PARTS = [
     ),
     Case(
         "rows one by one in a generator",
-        lambda b: b.from_source((x, y) for x, y in zip(X, Y)),
+        lambda b: b.from_source((x, y) for x, y in zip(X, Y, strict=True)),
         DataError,
         (
             "Batch 0: A source must give batches, and this one gives single samples: y is the number 0.",
@@ -441,7 +437,7 @@ PARTS = [
         "the data set raises",
         lambda b: b.from_source(Pairs(give=raising), shuffle=False, batch_size=8),
         DataError,
-        ("Batch 2 could not be read: the data raised OutOfDisk: the network drive is away",),
+        ("Batch 2 could not be read: the data raised OutOfDiskError: the network drive is away",),
         steps=True,
     ),
     Case(
@@ -454,7 +450,7 @@ PARTS = [
         "the generator raises",
         lambda b: b.from_source(raising(20) for _ in range(3)),
         DataError,
-        ("Batch 0 could not be read: the data raised OutOfDisk: the network drive is away",),
+        ("Batch 0 could not be read: the data raised OutOfDiskError: the network drive is away",),
     ),
     Case(
         "sample by sample list without y",
@@ -798,8 +794,8 @@ SINGLE = [
         ),
         ShapeError,
         (
-            "Layer '2' (BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, bias=True, "
-            "track_running_stats=True)) cannot take an input of shape (1, 4)",
+            "Layer '2' (BatchNorm1d(4",
+            "cannot take an input of shape (1, 4)",
             "In training it needs more than one value per channel to take a mean and a variance of. Give "
             "it batches of two samples or more (drop the last, smaller batch with drop_last=True), or "
             "another norm (GroupNorm, LayerNorm).",
@@ -810,3 +806,8 @@ SINGLE = [
 ]
 
 CASES = EMPTY + PARTS + KINDS + ENDS + SINGLE
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_sources_are_refused(case):
+    run_case(case)

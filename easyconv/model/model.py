@@ -520,7 +520,7 @@ def _listeners(callbacks: Callbacks, verbose: Verbosity) -> CallbackList:
     shown = progress_callbacks(verbose)
     if callbacks is None:
         return CallbackList(shown)
-    if isinstance(callbacks, (str, Mapping)) or not isinstance(callbacks, Iterable):
+    if isinstance(callbacks, (str, Mapping, Callback)) or not isinstance(callbacks, Iterable):
         return CallbackList([cast(Callback, callbacks), *shown])
     return CallbackList([*callbacks, *shown])
 
