@@ -1,15 +1,19 @@
 """Checks for single arguments: each returns the value it was given, or raises a message that says what to pass."""
 
+import functools
+import inspect
 import math
 import numbers
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import ParamSpec, TypeVar
 
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import suggest
 
-__all__ = ["check_choice", "check_flag", "check_integer", "check_number"]
+__all__ = ["check_choice", "check_flag", "check_integer", "check_number", "checked_keywords"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -108,3 +112,38 @@ def _parsed(value: object) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def checked_keywords(elsewhere: Mapping[str, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a method, so that an unknown keyword gets an error that says what to write.
+
+    Parameters
+    ----------
+    elsewhere : mapping of str to str
+        Words of other libraries, and what to do instead.
+
+    Examples
+    --------
+    >>> @checked_keywords({"learning_rate": "Write lr=."})
+    ... def compile(optimizer="adam", lr=None):
+    ...     return lr
+    >>> compile(learning_rate=0.1)
+    Traceback (most recent call last):
+    ...
+    easyconv.errors.ArgumentTypeError: compile() has no argument learning_rate=. Write lr=.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        known = [name for name in inspect.signature(function).parameters if name != "self"]
+
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            for name in kwargs:
+                if name not in known:
+                    hint = elsewhere.get(name) or suggest(name, known)
+                    raise ArgumentTypeError(f"{function.__name__}() has no argument {name}=. {hint}")
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate

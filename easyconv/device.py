@@ -5,10 +5,12 @@ import os
 import torch
 
 from easyconv.errors import ArgumentError, ArgumentTypeError
+from easyconv.names import suggest
 
 __all__ = ["DEVICE_VARIABLE", "best_device", "resolve_device"]
 
 DEVICE_VARIABLE = "EASYCONV_DEVICE"
+KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 def best_device() -> torch.device:
@@ -59,6 +61,13 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
 def _usable(device: str | torch.device, source: str) -> torch.device:
     try:
         found = torch.device(device)
+    except RuntimeError as error:
+        name = str(device).partition(":")[0]
+        hint = "Did you mean 'cuda'?" if name.lower() == "gpu" else suggest(name, KINDS)
+        raise ArgumentError(f"{source} is {str(device)!r}, and torch knows no such device. {hint}") from error
+    if found.type == "meta":
+        raise ArgumentError(f"{source} is 'meta', where tensors have no values to train. Pass 'cpu' or 'auto'.")
+    try:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ArgumentError(

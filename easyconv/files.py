@@ -86,7 +86,11 @@ def write_errors_explained(path: Path) -> Iterator[None]:
         yield
     except FileWriteError:
         raise
-    except OSError as error:
+    except (OSError, RuntimeError) as raised:
+        # torch.save puts an error of its own on top of that of the disk.
+        error = raised if isinstance(raised, OSError) else raised.__context__
+        if not isinstance(error, OSError):
+            raise
         kept = " The file that was there is unchanged." if path.exists() else ""
         raise FileWriteError(
             f"Cannot write {str(path)!r}: {error.strerror or error}.{kept} "

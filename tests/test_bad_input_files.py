@@ -113,7 +113,7 @@ def test_damaged_safetensors(cut, tmp_path):
     model.save_weights(path)
     path.write_bytes(path.read_bytes()[:cut])
     before = bits(model)
-    with pytest.raises(WeightsError, match="is empty|is damaged") as caught:
+    with pytest.raises(WeightsError, match=r"is empty|is damaged") as caught:
         model.load_weights(path)
     assert str(path) in str(caught.value)
     assert bits(model) == before
@@ -171,7 +171,7 @@ def test_the_path_is_a_folder(tmp_path):
 
 def test_a_file_in_place_of_a_folder(tmp_path):
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(FileWriteError, match="Cannot write '.*best.pt'.*choose a folder"):
+    with pytest.raises(FileWriteError, match=r"Cannot write '.*best\.pt'.*choose a folder"):
         ec.Model(small_net()).save_weights(tmp_path / "run" / "best.pt")
 
 

@@ -69,7 +69,9 @@ def test_what_the_architecture_page_names_exists():
     page = (ROOT / "docs" / "architecture.md").read_text()
     for named in re.findall(r"`((?:easyconv|tests|docs)/[\w/.]+)`", page):
         assert (ROOT / named).exists(), f"architecture.md names {named}, which is not there"
-    for named in re.findall(r"`((?:layers|data|losses|metrics|optim|training|callbacks|model|visualize)/[\w/.]*)`", page):
+    for named in re.findall(
+        r"`((?:layers|data|losses|metrics|optim|training|callbacks|model|visualize)/[\w/.]*)`", page
+    ):
         assert (ROOT / "easyconv" / named).exists(), f"architecture.md names {named}, which is not there"
 
 

@@ -82,7 +82,7 @@ def check_inputs(x: Any, rule: Any = InputRule(), *, name: str = "x", values: bo
 
 
 def finish_inputs(x: Any, rule: Any = InputRule(), *, channels_last: bool = False) -> Any:  # noqa: B008
-    """The last step, on the device: uint8 images become floats in [0, 1], other uint8 become plain floats.
+    """The last step, on the device: uint8 images become floats in [0, 1], and all floats what the net computes in.
 
     Examples
     --------
@@ -95,6 +95,8 @@ def finish_inputs(x: Any, rule: Any = InputRule(), *, channels_last: bool = Fals
 def _finish(x: Tensor, rule: InputRule, channels_last: bool) -> Tensor:
     if x.dtype == torch.uint8 and rule.kind != "tokens":
         x = x.to(torch.float32).div_(255) if x.dim() >= 3 else x.to(torch.float32)
+    if x.is_floating_point():
+        x = x.to(rule.dtype)
     if channels_last and x.dim() == 4 and rule.kind != "tokens":
         return x.contiguous(memory_format=torch.channels_last)
     return x

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
 __all__ = ["InputRule", "TargetRule"]
 
 
@@ -19,16 +21,19 @@ class InputRule:
         C, where it is known.
     tokens : int, optional
         How many tokens the embedding has, where that is known.
+    dtype : torch.dtype, default torch.float32
+        What the net computes in; floats become that.
 
     Examples
     --------
     >>> InputRule("image", channels=3)
-    InputRule(kind='image', channels=3, tokens=None)
+    InputRule(kind='image', channels=3, tokens=None, dtype=torch.float32)
     """
 
     kind: Literal["tokens", "image", "sequence", "volume", "any"] = "any"
     channels: int | None = None
     tokens: int | None = None
+    dtype: torch.dtype = torch.float32
 
 
 @dataclass(frozen=True)

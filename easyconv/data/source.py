@@ -61,11 +61,21 @@ class Binding:
         x, y, weight = (None if part is None else map_tree(lambda t: _move(t, device), part) for part in batch)
         return Batch(finish_inputs(x, self.inputs, channels_last=self.channels_last), y, weight)
 
+    @property
+    def takes_as_it_is(self) -> bool:
+        """Whether a batch of floats and plain targets that fits would come out of `check` and `send` unchanged."""
+        return self.device.type == "cpu" and not self._converts and self.class_weight is None
+
+    @property
+    def _converts(self) -> bool:
+        rules = (rule for _, rule in leaves(self.inputs))
+        return self.channels_last or any(rule.dtype is not torch.float32 for rule in rules)
+
     def leaves_alone(self, batch: Batch) -> bool:
         """Whether `send` would change nothing of such a batch, so that it need not be asked each time."""
         parts = [leaf for part in batch if part is not None for _, leaf in leaves(part)]
         floats = all(leaf.is_floating_point() for _, leaf in leaves(batch.x))
-        return floats and not self.channels_last and all(leaf.device == self.device for leaf in parts)
+        return floats and not self._converts and all(leaf.device == self.device for leaf in parts)
 
 
 class Source(ABC):

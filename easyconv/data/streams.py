@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from easyconv.data.batch import Batch
+from easyconv.data.familiar import Familiar
 from easyconv.data.inputs import check_inputs
-from easyconv.data.source import Source, located, to_batch
+from easyconv.data.source import Binding, Source, located, to_batch
 from easyconv.data.tree import map_tree
 from easyconv.errors import DataError, EmptyDataError
 from easyconv.seed import seed_all
@@ -19,6 +20,8 @@ __all__ = ["IterableSource", "StreamSource"]
 
 _LOOKED_AT = -1
 """Stands for the key of a pass that nobody goes on with; real keys are never negative."""
+_END = object()
+"""What comes after the last item."""
 
 
 class StreamSource(Source):
@@ -68,19 +71,26 @@ class StreamSource(Source):
     def batches(self, key: int | None = None) -> Iterator[Batch]:
         """One pass; see `Source.batches`."""
         binding = self._require_binding()
+        familiar = Familiar(binding.targets)
         iterator, first = self._take_up(key)
         index = 0
-        while True:
-            batch, first = (first, None) if first is not None else (self._read(iterator, index), None)
+        if first is not None:
+            yield self._ready(binding, first, index)
+            index = 1
+        while (item := self._next_item(iterator, index)) is not _END:
+            batch = familiar.take(item) if binding.takes_as_it_is else None
             if batch is None:
-                break
-            with located(self.place(index)):
-                ready = binding.send(binding.check(batch))
-            yield ready
+                batch = self._ready(binding, self._as_batch(item, index), index)
+                familiar.learn(item, batch)
+            yield batch
             index += 1
         if index == 0 and not self.one_shot:
             raise EmptyDataError(self._empty())
         self._after_pass()
+
+    def _ready(self, binding: Binding, batch: Batch, index: int) -> Batch:
+        with located(self.place(index)):
+            return binding.send(binding.check(batch))
 
     def check_first(self, inputs: Any) -> None:
         """The first batch; see `Source.check_first`."""
@@ -112,15 +122,19 @@ class StreamSource(Source):
         return self._live
 
     def _read(self, iterator: Iterator[Any], index: int) -> Batch | None:
+        item = self._next_item(iterator, index)
+        return None if item is _END else self._as_batch(item, index)
+
+    def _next_item(self, iterator: Iterator[Any], index: int) -> Any:
         try:
-            item = next(iterator)
-        except StopIteration:
-            return None
+            return next(iterator, _END)
         except Exception as error:
             raise DataError(
                 f"{self.place(index)} could not be read: the data raised {type(error).__name__}: "
                 f"{error}{_collate_hint(error)}"
             ) from error
+
+    def _as_batch(self, item: Any, index: int) -> Batch:
         with located(self.place(index)):
             return to_batch(item)
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from easyconv.data.convert import is_number, to_tensor
 from easyconv.data.values import check_finite, first_row
-from easyconv.errors import ArgumentTypeError, DataError, LengthError
+from easyconv.errors import DataError, DataTypeError, LengthError
 
 __all__ = ["refuse_idle", "to_weights"]
 
@@ -38,7 +38,7 @@ def to_weights(sample_weight: Any, rows: int, *, name: str = "sample_weight", va
     """
     if isinstance(sample_weight, (str, dict)):
         kind = type(sample_weight).__name__
-        raise ArgumentTypeError(
+        raise DataTypeError(
             f"{name} must be one number per sample, shape ({rows},), got a {kind}. Weights of classes go to "
             'class_weight: "balanced", or a dict {class: weight}.'
         )

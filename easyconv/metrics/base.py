@@ -83,6 +83,8 @@ class Metric(ABC):
     """
 
     name: str
+    takes_any_rows: bool = True
+    """Whether a few rows are as good as many; ``False`` keeps the metric from being tried before training."""
 
     @abstractmethod
     def reset(self) -> None:

@@ -190,6 +190,8 @@ def _named(typed: str, name: str, kind: Any, expects: Any, ignore_index: int | N
     key = normalize(typed)
     logits = expects in ("logits", "any")
     top = _TOP_K.fullmatch(key)
+    if top and int(top[1]) < 1:
+        raise ArgumentError(f"The metric {typed!r} looks at no output. Give the number of outputs to look at: 'top5'.")
     if top or key in _KERAS_TOP_5:
         return TopKAccuracy(int(top[1]) if top else 5, name, ignore_index=ignore_index)
     if key in _CLASSIFICATION:
@@ -237,6 +239,7 @@ class _OfOutput(Metric):
         self._key = key
         self._prefix = f"{key}_" if isinstance(key, str) else f"output_{key}_"
         self.name = self._prefix + metric.name
+        self.takes_any_rows = metric.takes_any_rows
 
     def reset(self) -> None:
         self._metric.reset()

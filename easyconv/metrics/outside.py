@@ -56,6 +56,8 @@ class FunctionMetric(Metric):
     ('bias', 1.0)
     """
 
+    takes_any_rows = False
+
     def __init__(self, function: Callable[[Any, Any], Any], name: str | None = None) -> None:
         bare = getattr(function, "func", function)
         own = getattr(bare, "__name__", None) or snake_case(type(bare).__name__)
@@ -114,6 +116,8 @@ class TorchMetric(Metric):
     ('mean_squared_error', 2.0)
     """
 
+    takes_any_rows = False
+
     def __init__(self, metric: Any, name: str | None = None, *, kind: Kind = "any") -> None:
         self.name = snake_case(type(metric).__name__) if name is None else name
         self._prefix = "" if name is None else f"{name}_"
@@ -162,6 +166,8 @@ class TorchMetric(Metric):
 
 class _Curve(Metric):
     """A metric of torchmetrics that is made when the shape of the outputs is known."""
+
+    takes_any_rows = False
 
     def __init__(self, name: str, *, logits: bool, kind: Kind) -> None:
         self.name = name

@@ -2,29 +2,41 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from easyconv.arguments import check_integer
+from easyconv.arguments import check_integer, checked_keywords
 from easyconv.callbacks.progress import Verbosity, progress_callbacks
 from easyconv.data.batch import Batch
 from easyconv.data.sources import DEFAULT_BATCH_SIZE, Source, make_source
 from easyconv.errors import ArgumentError, NotCompiledError, StateError
-from easyconv.layers.keeping import call
 from easyconv.model.buildable import Buildable
 from easyconv.training.callback import Callback, CallbackList
 from easyconv.training.feeding import make_sources
 from easyconv.training.history import History
 from easyconv.training.options import FitOptions
-from easyconv.training.predicting import predict, to_numpy
+from easyconv.training.predicting import device_of, predict, to_numpy
 from easyconv.training.recipe import make_recipe
 from easyconv.training.session import Overrides, Session
 from easyconv.training.state import Layout, Precision, StepResult
-from easyconv.training.steps import eval_step, train_step
+from easyconv.training.steps import eval_step, predict_step, train_step
 
 __all__ = ["Model"]
+
+KERAS_WORDS = {
+    "auto_scale_loss": "precision='fp16' scales the loss by itself.",
+    "jit_compile": "Write jit=.",
+    "learning_rate": "Write lr=.",
+    "max_queue_size": "Batches are prefetched by a DataLoader(prefetch_factor=...).",
+    "run_eagerly": "Nothing is compiled unless jit=True.",
+    "steps_per_execution": "There is nothing to gain from it here: no step waits for the device.",
+    "use_multiprocessing": "Workers belong to the DataLoader: DataLoader(dataset, num_workers=...).",
+    "weighted_metrics": "Metrics are not weighed; weigh inside a function (output, target) -> tensor.",
+    "workers": "Workers belong to the DataLoader: DataLoader(dataset, num_workers=...).",
+}
+"""Keras's words for the verbs that have no place here, and what to do instead."""
 
 Callbacks = Callback | Sequence[Callback] | None
 Results = float | list[float] | dict[str, float]
@@ -72,6 +84,7 @@ class Model(Buildable):
         self._session: Session | None = None
         self._history = History()
 
+    @checked_keywords(KERAS_WORDS)
     def compile(
         self,
         optimizer: Any = "adam",
@@ -162,6 +175,7 @@ class Model(Buildable):
             self._session.warn_of_dropped_state(recipe)
         self._session = Session(recipe)
 
+    @checked_keywords(KERAS_WORDS)
     def fit(
         self,
         x: Any,
@@ -278,6 +292,7 @@ class Model(Buildable):
         finally:
             self._remember(session)
 
+    @checked_keywords(KERAS_WORDS)
     def evaluate(
         self,
         x: Any,
@@ -323,6 +338,7 @@ class Model(Buildable):
         self._remember(session)
         return _as_asked(results, return_dict)
 
+    @checked_keywords(KERAS_WORDS)
     def predict(
         self,
         x: Any,
@@ -422,8 +438,8 @@ class Model(Buildable):
         Returns
         -------
         StepResult or dict
-            A dict needs ``"loss"``; its other values are averaged over the samples and logged. The optimizer is
-            ``self.optimizer``; gradients are this method's business.
+            A dict needs ``"loss"``, and the names of the metrics where ``compile`` has any; all its values are averaged
+            over the samples and logged. The optimizer is ``self.optimizer``; gradients are this method's business.
         """
         return train_step(self._compiled("train_step()").require_run(), batch)
 
@@ -433,7 +449,7 @@ class Model(Buildable):
 
     def predict_step(self, batch: Batch) -> Any:
         """The outputs for one batch of ``predict``; override it to return something else."""
-        return call(self, batch.x)
+        return predict_step(self, self._session.recipe if self._session is not None else None, batch)
 
     def compute_loss(self, output: Any, target: Any, sample_weight: Tensor | None = None) -> Tensor:
         """Mean loss of a batch; override it for a loss that needs more than ``compile(loss=...)`` can say.
@@ -504,9 +520,10 @@ class Model(Buildable):
         )
 
     def _predict(self, source: Source, steps: int | None, callbacks: CallbackList) -> Any:
-        recipe = self._session.recipe if self._session is not None else None
-        step = None if type(self).predict_step is Model.predict_step else self.predict_step
-        return predict(self, source, recipe, steps=steps, callbacks=callbacks, step=step, note=self._note_inputs)
+        device = self._session.recipe.device if self._session is not None else device_of(self)
+        return predict(
+            self, source, self.predict_step, device=device, steps=steps, callbacks=callbacks, note=self._note_inputs
+        )
 
     def _applied(self, function: Any, what: str, x: Any, batch_size: int, verbose: Verbosity) -> Any:
         if function is None:
@@ -521,7 +538,7 @@ def _listeners(callbacks: Callbacks, verbose: Verbosity) -> CallbackList:
     if callbacks is None:
         return CallbackList(shown)
     if isinstance(callbacks, (str, Mapping, Callback)) or not isinstance(callbacks, Iterable):
-        return CallbackList([cast(Callback, callbacks), *shown])
+        return CallbackList([callbacks, *shown])
     return CallbackList([*callbacks, *shown])
 
 

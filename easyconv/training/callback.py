@@ -19,6 +19,7 @@ The moments, in the order of a ``fit`` with validation (names, signatures and or
 ``evaluate`` fires the ``on_test_…`` events alone; ``predict`` fires ``on_predict_…``.
 """
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -238,8 +239,21 @@ def _overrides(callback: Callback, name: str) -> bool:
     return name in vars(callback) or getattr(type(callback), name) is not getattr(Callback, name)
 
 
+def _warn_of_misspelt_events(callback: Callback) -> None:
+    events = [name for name in vars(Callback) if name.startswith("on_")]
+    for name in dir(type(callback)):
+        near = difflib.get_close_matches(name, events, n=1, cutoff=0.85) if name.startswith("on_") else []
+        if near and name not in events:
+            warn(
+                f"{type(callback).__name__}.{name} is no event and will never be called. Did you mean {near[0]!r}?",
+                EasyconvWarning,
+                stacklevel=4,
+            )
+
+
 def _checked(callback: object) -> Callback:
     if isinstance(callback, Callback):
+        _warn_of_misspelt_events(callback)
         return callback
     if isinstance(callback, type):
         raise ArgumentTypeError(

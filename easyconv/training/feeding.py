@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from easyconv.arguments import check_flag, check_number
+from easyconv.arguments import check_flag, check_integer, check_number
 from easyconv.data.sources import DEFAULT_BATCH_SIZE, Source, holds_batches, make_source
 from easyconv.data.splits import split
 from easyconv.errors import ArgumentError, DataError
@@ -38,6 +38,8 @@ def make_sources(
         raise ArgumentError(
             f"Pass validation_split={fraction:g} or validation_data, not both: only one of them can be validated on."
         )
+    if validation_batch_size is not None:
+        check_integer("validation_batch_size", validation_batch_size, minimum=1)
     checked: tuple[Any, Any, Any] | None = None if validation_data is None else _parts(validation_data)
     if fraction:
         training, held_out = split(x, y, sample_weight, fraction=fraction, seed=seed)
@@ -61,6 +63,8 @@ def _validation_batch_size(x: Any, batch_size: int, own: int | None) -> int:
 
 def _parts(data: Any) -> tuple[Any, Any, Any]:
     """``(x, y)`` and ``(x, y, sample_weight)`` are arrays; anything else is a source by itself."""
+    if isinstance(data, list) and len(data) == 2 and not holds_batches(data):
+        data = tuple(data)
     if not isinstance(data, tuple):
         return data, None, None
     if len(data) not in (2, 3):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from easyconv.data.batch import Batch
 from easyconv.layers.keeping import kept_modes
@@ -99,13 +100,13 @@ def evaluate(
     return results
 
 
-def predict(run: Run, supply: Supply, step: Callable[[Batch], Any], callbacks: CallbackList) -> list[Any]:
+def predict(net: nn.Module, supply: Supply, step: Callable[[Batch], Any], callbacks: CallbackList) -> list[Any]:
     """Outputs of the net, batch by batch, on the device."""
     outputs: list[Any] = []
     begin, end = callbacks.listeners("on_predict_batch_begin"), callbacks.listeners("on_predict_batch_end")
     callbacks.fire("on_predict_begin", {})
-    with kept_modes(run.net), torch.no_grad():
-        run.net.eval()
+    with kept_modes(net), torch.no_grad():
+        net.eval()
         for index, batch in enumerate(supply.epoch()):
             for hook in begin:
                 hook(index, {})

@@ -1,22 +1,19 @@
 """Prediction: the raw outputs of a net as NumPy arrays."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from easyconv.data.batch import Batch
 from easyconv.data.sources import Source
 from easyconv.data.tree import map_tree
 from easyconv.errors import ArgumentError
-from easyconv.layers.keeping import call
 from easyconv.training import loop
 from easyconv.training.callback import CallbackList
 from easyconv.training.preparing import Prepared
-from easyconv.training.state import Recipe, Run
-from easyconv.training.steps import predict_step
 from easyconv.training.supply import Supply
 
 __all__ = ["device_of", "predict", "to_numpy"]
@@ -25,11 +22,11 @@ __all__ = ["device_of", "predict", "to_numpy"]
 def predict(
     net: nn.Module,
     source: Source,
-    recipe: Recipe | None,
+    step: Callable[[Batch], Any],
     *,
+    device: torch.device,
     steps: int | None,
     callbacks: CallbackList,
-    step: Any = None,
     note: Callable[[Any], None] | None = None,
 ) -> Any:
     """Outputs for every row of a source, on the CPU, joined along the first axis; ``note`` is told the first inputs.
@@ -39,7 +36,6 @@ def predict(
     tensor, or tuple or dict of tensors
         As the net gives them.
     """
-    device = recipe.device if recipe is not None else device_of(net)
     supply = Supply(source, steps)
     supply.require(1)
     net.to(device)
@@ -47,9 +43,7 @@ def predict(
     prepared.bind(labelled=False)
     if note is not None:
         note(prepared.inputs)
-    run = Run(net=net, device=device, forward=partial(call, net), recipe=recipe)
-    outputs = loop.predict(run, supply, step or partial(predict_step, run), callbacks)
-    return _joined(outputs)
+    return _joined(loop.predict(net, supply, step, callbacks))
 
 
 def to_numpy(outputs: Any) -> Any:

@@ -1,6 +1,7 @@
 """Before the first step: sizes inferred, data checked against the net and the loss."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -11,12 +12,14 @@ from easyconv.data.inputs import check_inputs, finish_inputs
 from easyconv.data.rules import InputRule, TargetRule
 from easyconv.data.source import located
 from easyconv.data.sources import Source
+from easyconv.data.targets import fit_targets
 from easyconv.data.tree import map_tree, rows_of
 from easyconv.errors import ArgumentError, EasyconvError
 from easyconv.layers.build import dry_run
 from easyconv.layers.first import expected_input, first_layer
 from easyconv.layers.keeping import call, kept
 from easyconv.losses import Objective
+from easyconv.metrics import Metric
 from easyconv.training.advice import check_call, check_ending, check_output, require_tensors
 
 __all__ = ["Prepared", "check_last_batch"]
@@ -57,6 +60,7 @@ class Prepared:
     ) -> None:
         self.source = source
         self.device = device
+        self.labelled = objective is not None
         example = source.peek() if peek else source.example(key)
         self.net = net
         self.objective = objective
@@ -73,6 +77,22 @@ class Prepared:
         if objective is not None:
             check_output(self.output, objective, rows_of(self.inputs))
             self.target_rule = _target_rules(objective, self.output)
+        self._targets = example.y
+
+    def rehearse(self, metrics: Iterable[Metric]) -> None:
+        """Let easyconv's own metrics see the first rows, so that one that does not fit fails before the first step.
+
+        Functions and objects of the user's are left out: two rows need not make sense to them.
+        """
+        if not self.labelled or self._targets is None:
+            return
+        with located(self.place):
+            targets = map_tree(lambda leaf: leaf.to(self.device), fit_targets(self._targets, self.target_rule))
+        for metric in metrics:
+            if metric.takes_any_rows:
+                metric.reset()
+                metric.update(self.output, targets)
+                metric.reset()
 
     def weigh(self, class_weight: Any) -> None:
         """Give every row the weight of its class, besides its own.
@@ -168,7 +188,7 @@ def _first_output(net: nn.Module, inputs: Any) -> tuple[Any, bool]:
         return dry_run(net, inputs), False
     seen: list[bool] = []
     handle = layer.register_forward_pre_hook(
-        lambda _, args: seen.append(bool(args) and args[0].shape == inputs.shape and bool((args[0] == inputs).all()))
+        lambda _, args: seen.append(bool(args) and args[0].data_ptr() == inputs.data_ptr())
     )
     try:
         return dry_run(net, inputs), all(seen)
@@ -181,13 +201,15 @@ def _input_rules(net: nn.Module, x: Any, *, takes_tokens: bool = False) -> Any:
     facts = expected_input(net)
     embedding = first_layer(net)
     tokens = embedding.num_embeddings if takes_tokens and isinstance(embedding, nn.Embedding) else None
+    dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
     has_embedding = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in net.modules())
 
     def rule(leaf: Tensor) -> InputRule:
         integers = not leaf.is_floating_point() and leaf.dtype not in (torch.uint8, torch.bool)
         if integers and has_embedding and facts.kind in ("any", "tokens"):
             return InputRule("tokens", tokens=tokens)
-        return InputRule(facts.kind, facts.channels, tokens) if isinstance(x, Tensor) else InputRule("any")
+        one = isinstance(x, Tensor)
+        return InputRule(facts.kind, facts.channels, tokens, dtype) if one else InputRule("any", dtype=dtype)
 
     return map_tree(rule, x)
 

@@ -114,7 +114,9 @@ class Session:
         """One optimizer step on the one batch of a source."""
         prepared = self._prepare(net, overrides, Supply(source))
         prepared.weigh(class_weight)
+        check_last_batch(net, prepared)
         prepared.bind()
+        prepared.rehearse(self._metrics())
         run = self._start_training(net, overrides)
         with self._running(run), kept_modes(net):
             net.train()
@@ -188,6 +190,7 @@ class Session:
         check_last_batch(net, prepared)
         channels_last = wants_channels_last(net, self.recipe, prepared.inputs)
         prepared.bind(channels_last=channels_last, training=True)
+        prepared.rehearse(self._metrics())
         if checking is not None:
             # A validation starts after its epoch: looking at its data must not draw from the random state of training.
             peek = checking.seed is None

@@ -1,6 +1,7 @@
 """What happens to one batch: a training step, an evaluation step, a prediction step."""
 
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from easyconv.data.batch import Batch, batch_size_of
 from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
+from easyconv.layers.keeping import call
 from easyconv.training.state import Recipe, Run, StepResult
 
 __all__ = ["as_result", "eval_step", "flush", "predict_step", "train_step", "zero_grad"]
@@ -34,12 +36,10 @@ def eval_step(run: Run, batch: Batch) -> StepResult:
     return StepResult(loss.detach(), batch_size_of(batch), output, batch.y, values)
 
 
-def predict_step(run: Run, batch: Batch) -> Any:
-    """Forward only: the raw outputs of the net."""
-    if run.recipe is None:
-        return run.forward(batch.x)
-    with run.recipe.autocast():
-        return run.forward(batch.x)
+def predict_step(net: nn.Module, recipe: Recipe | None, batch: Batch) -> Any:
+    """Forward only: the raw outputs of the net, which need not have been compiled."""
+    with recipe.autocast() if recipe is not None else nullcontext():
+        return call(net, batch.x)
 
 
 def flush(run: Run) -> None:
