@@ -1269,16 +1269,6 @@ LENGTHS = [
         ("validation_data must be (x, y), (x, y, sample_weight), a Dataset or a source of batches, got a tuple of 4.",),
     ),
     Case(
-        "validation_data as list",
-        lambda b: b.fit(validation_data=[X, Y]),
-        DataError,
-        (
-            "validation_data: x must have rows of one shape, got (24, 1, 8, 8) in row 0 and (24,) in row 1.",
-            "Resize or pad them",
-            "arrays that belong side by side, as (x, y) or as several inputs, go into a tuple, not a list.",
-        ),
-    ),
-    Case(
         "y given twice, as x",
         lambda b: b.fit((X, Y), None),
         ArgumentError,

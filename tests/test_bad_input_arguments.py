@@ -832,10 +832,9 @@ COMPILE = [
         lambda b: b.fit(how={"metrics": ["top9"]}, good=None),
         ArgumentError,
         (
-            "The metric 'top9' looks at the 9 largest outputs, but the net has 3 (output shape (8, 3)).",
+            "The metric 'top9' looks at the 9 largest outputs, but the net has 3 (output shape (2, 3)).",
             "Use 'accuracy' or a smaller k.",
         ),
-        steps=True,
     ),
     Case(
         "lr 0",
@@ -1013,10 +1012,8 @@ COMPILE = [
         how(device="gpu"),
         ArgumentError,
         (
-            "device is 'gpu', which this machine cannot use (Expected one of cpu, cuda, ipu, xpu, mkldnn, "
-            "opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy, vulkan, mps, meta, hpu, mtia, "
-            "privateuseone device type at start of device string: gpu).",
-            "Pass 'auto' to take the fastest device there is, or 'cpu'.",
+            "device is 'gpu', and torch knows no such device.",
+            "Did you mean 'cuda'?",
         ),
     ),
     Case(
@@ -1024,10 +1021,8 @@ COMPILE = [
         how(device="cpuu"),
         ArgumentError,
         (
-            "device is 'cpuu', which this machine cannot use (Expected one of cpu, cuda, ipu, xpu, mkldnn, "
-            "opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy, vulkan, mps, meta, hpu, mtia, "
-            "privateuseone device type at start of device string: cpuu).",
-            "Pass 'auto' to take the fastest device there is, or 'cpu'.",
+            "device is 'cpuu', and torch knows no such device.",
+            "Did you mean 'cpu'?",
         ),
     ),
     Case(

@@ -366,17 +366,6 @@ SHAPES = [
         ),
     ),
     Case(
-        "double precision net",
-        net(small_net().double()),
-        ShapeError,
-        (
-            "Layer '0' (Conv2d(1, 4, kernel_size=(3, 3), stride=(1, 1))) cannot take an input of shape (2, 1, 8, 8)",
-            "Its weights are torch.float64 and the input is torch.float32, as fit() and predict() give it; "
-            "convert the net with .float().",
-            "0      Conv2d  (2, 1, 8, 8)  failed",
-        ),
-    ),
-    Case(
         "build of a wrong shape",
         lambda b: b.model().build((3, 8, 8)),
         ShapeError,

@@ -253,9 +253,10 @@ def test_derived_seeds_are_the_same_everywhere():
 
 
 def test_the_variable_names_the_device(monkeypatch):
-    monkeypatch.setenv(DEVICE_VARIABLE, "meta")
-    assert resolve_device() == resolve_device("AUTO") == torch.device("meta")
-    assert resolve_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr("easyconv.device.best_device", lambda: torch.device("cuda"))
+    monkeypatch.setenv(DEVICE_VARIABLE, "cpu")
+    assert resolve_device() == resolve_device("AUTO") == torch.device("cpu")
+    monkeypatch.undo()
     for unset in ("", "auto"):
         monkeypatch.setenv(DEVICE_VARIABLE, unset)
         assert resolve_device() == best_device()
@@ -270,10 +271,23 @@ def test_a_bad_variable_is_named(monkeypatch):
         resolve_device()
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:99", "", "cpu:x", "mps:7"])
+@pytest.mark.parametrize("name", ["cuda:99", "mps:7"])
 def test_devices_that_are_not_there(name):
     with pytest.raises(ArgumentError, match=rf"device is '{name}', which this machine cannot use.*Pass 'auto'"):
         resolve_device(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("gpu", "Did you mean 'cuda'"), ("", "Choose one of"), ("cpuu", "'cpu'"), ("cpu:x", "'cpu'")]
+)
+def test_names_of_no_device(name, hint):
+    with pytest.raises(ArgumentError, match=rf"device is '{name}', and torch knows no such device. .*{hint}"):
+        resolve_device(name)
+
+
+def test_a_device_without_values_is_refused():
+    with pytest.raises(ArgumentError, match="device is 'meta', where tensors have no values to train"):
+        resolve_device("meta")
 
 
 @pytest.mark.parametrize("value", [0, None, ["cpu"], True])

@@ -8,11 +8,13 @@ import torch
 from plain_torch import BATCH, CLASSES, data, same_state, small
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 import easyconv as ec
 from easyconv.errors import (
     ArgumentError,
     ArgumentTypeError,
+    EasyconvWarning,
     NotCompiledError,
     StateError,
 )
@@ -285,3 +287,47 @@ def test_a_callback_may_evaluate_and_predict_in_the_middle() -> None:
     assert history.epoch == [0, 1]
     assert history.history["own"] == history.history["val_loss"]
     assert same_state(model, other)
+
+
+def test_validation_data_may_be_a_list_of_arrays() -> None:
+    x, y = torch.rand(8, 3), torch.arange(8) % 2
+    rows = []
+    for checked in ((x, y), [x, y]):
+        ec.set_seed(0)
+        model = ec.Sequential([ec.layers.Dense(2)])
+        model.compile("sgd")
+        rows.append(model.fit(x, y, validation_data=checked, seed=0, verbose=0).rows)
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_data_becomes_what_the_net_computes_in(dtype: torch.dtype) -> None:
+    x, y = torch.rand(8, 3), torch.arange(8) % 2
+    model = ec.Sequential([ec.layers.Dense(2)], input_shape=(3,)).to(dtype)
+    model.compile("sgd")
+    for given in ((x, y), (DataLoader(TensorDataset(x, y), batch_size=4), None)):
+        model.fit(*given, verbose=0)
+        outputs = model.predict(given[0], verbose=0)
+        plain = model(x.to(dtype)).detach()
+        assert outputs.dtype == (np.float64 if dtype == torch.float64 else np.float32)
+        np.testing.assert_array_equal(outputs, plain.to(torch.float64 if dtype == torch.float64 else torch.float32))
+
+
+def test_keywords_of_keras_say_what_to_write() -> None:
+    model = ec.Sequential([ec.layers.Dense(2)])
+    with pytest.raises(ArgumentTypeError, match=r"compile\(\) has no argument learning_rate=. Write lr=."):
+        model.compile(learning_rate=0.1)
+    with pytest.raises(ArgumentTypeError, match=r"fit\(\) has no argument workers=. .*num_workers"):
+        model.fit([[0.0]], [0], workers=2)
+    with pytest.raises(ArgumentTypeError, match=r"fit\(\) has no argument epoch=. Did you mean 'epochs'"):
+        model.fit([[0.0]], [0], epoch=2)
+
+
+def test_a_misspelt_event_of_a_callback_is_noticed() -> None:
+    class Mine(ec.callbacks.Callback):
+        def on_epoch_ends(self, epoch: int, logs: object = None) -> None: ...
+
+    model = ec.Sequential([ec.layers.Dense(2)])
+    model.compile()
+    with pytest.warns(EasyconvWarning, match="Mine.on_epoch_ends is no event.*Did you mean 'on_epoch_end'"):
+        model.fit([[0.0], [1.0]], [0, 1], callbacks=Mine(), verbose=0)
