@@ -116,9 +116,8 @@ def _class_numbers(targets: Tensor, num_classes: int) -> Tensor:
 def _balanced(word: str, num_classes: int, targets: Tensor | None, counts: Tensor | None) -> Tensor:
     if word != "balanced":
         raise ArgumentError(
-            f"class_weight must be a dict, a list or 'balanced', got {word!r}. A dict maps numbers of classes "
-            "to weights, "
-            "a list has one weight per class."
+            f"class_weight must be a dict, a list or 'balanced', got {word!r}. A dict maps numbers of classes to "
+            "weights, a list has one weight per class."
         )
     if counts is None:
         if targets is None:

@@ -141,9 +141,8 @@ def _check_tokens(x: Tensor, tokens: int | None, name: str) -> None:
     if tokens is not None and high >= tokens:
         raise DataError(
             f"{name} must hold token numbers from 0 to {tokens - 1}, since the first layer is an embedding of "
-            f"{tokens}, "
-            f"got {high:g}, the first too large in row {first_row(x >= tokens)}. Make it Embedding({high + 1:g}, ...), "
-            "or map the tokens into that range."
+            f"{tokens}, got {high:g}, the first too large in row {first_row(x >= tokens)}. Make it "
+            f"Embedding({high + 1:g}, ...), or map the tokens into that range."
         )
 
 
@@ -237,8 +236,7 @@ def _short_of_one_axis(x: Tensor, rule: InputRule, name: str) -> Tensor:
     else:
         hint = (
             f"The axis of the {channels} channels is missing: {name}[:, None].repeat({channels}, 1) of an array "
-            "repeats "
-            f"the one there is, {name}[:, None].repeat_interleave({channels}, 1) of a tensor."
+            f"repeats the one there is, {name}[:, None].repeat_interleave({channels}, 1) of a tensor."
         )
     raise DataError(f"{name} must be {_wanted(rule)}, got shape {shape}. {hint}")
 

@@ -43,8 +43,7 @@ class Binding:
         elif any(rule.required for _, rule in leaves(self.targets)):
             raise DataError(
                 "y is missing: the loss needs targets. Pass x and y, (x, y) for validation_data, or a source of "
-                "batches "
-                "(x, y)."
+                "batches (x, y)."
             )
         if weight is not None:
             weight = to_weights(weight, rows, values=whole or _on_cpu(weight))
@@ -213,9 +212,8 @@ def to_batch(item: Any, *, labelled: bool | None = None) -> Batch:
     x, y, weight = unpack(item, labelled=labelled)
     if is_number(y) or (isinstance(y, Tensor) and y.dim() == 0):
         raise DataError(
-            f"A source must give batches, and this one gives single samples: y is the number {_plain(y)!r}. "
-            "Pass a Dataset (an "
-            "IterableDataset for a generator), whose samples are gathered into batches here."
+            f"A source must give batches, and this one gives single samples: y is the number {_plain(y)!r}. Pass a "
+            "Dataset (an IterableDataset for a generator), whose samples are gathered into batches here."
         )
     x = to_inputs(x)
     y = None if y is None else to_targets(y)

@@ -156,9 +156,8 @@ def _first_pair(x: Any) -> Batch | None:
 def _refuse(x: Any, name: str) -> None:
     if x is None:
         raise DataTypeError(
-            f"{name} must be data or a source of batches, got None. Pass a tensor, an array, a list of numbers, "
-            "a Dataset "
-            "or a DataLoader."
+            f"{name} must be data or a source of batches, got None. Pass a tensor, an array, a list of numbers, a "
+            "Dataset or a DataLoader."
         )
     if inspect.isgeneratorfunction(x) or inspect.isfunction(x) or inspect.ismethod(x):
         called = getattr(x, "__name__", "it")

@@ -147,9 +147,8 @@ def _conv_channels(module: nn.Module, x: torch.Tensor, text: str) -> str:
         moves = ", ".join(map(str, order))
         return f"The channels come first here, as in torch; these look channels last: x.permute({moves}) turns them."
     return (
-        f"It expects {module.in_channels} channel{'' if module.in_channels == 1 else 's'} and got {channels}; "
-        f"give it in_channels={channels}, or use "
-        f"Conv{count}D of easyconv.layers, which infers them."
+        f"It expects {module.in_channels} channel{'' if module.in_channels == 1 else 's'} and got {channels}; give it "
+        f"in_channels={channels}, or use Conv{count}D of easyconv.layers, which infers them."
     )
 
 

@@ -108,11 +108,9 @@ def _refuse_torch_order(name: str, args: tuple[Any, ...]) -> None:
     channels, kernel, stride = args
     if channels <= 4 and kernel >= 8 and stride >= 2:
         raise ArgumentError(
-            f"{name}({channels}, {kernel}, {stride}) would have {channels} output channels and a window of "
-            f"{kernel} with "
-            f"stride {stride}. The input channels are inferred and left out here: {name}({kernel}, {stride}). "
-            "If you do "
-            f"mean it, write stride={stride}."
+            f"{name}({channels}, {kernel}, {stride}) would have {channels} output channels and a window of {kernel} "
+            f"with stride {stride}. The input channels are inferred and left out here: {name}({kernel}, {stride}). If "
+            f"you do mean it, write stride={stride}."
         )
 
 

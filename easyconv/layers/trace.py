@@ -235,9 +235,8 @@ def _own_advice(tracer: _Tracer, failed: _Call, error: Exception) -> list[str]:
     if "is invalid for input of size" in str(error) and isinstance(shape, tuple) and len(shape) > 1:
         size = math.prod(shape[1:])
         return [
-            f"Each sample has {size} values after layer {inside[-1].name!r}: x.flatten(1) keeps the samples "
-            "apart, and a "
-            f"Linear after it takes {size} features."
+            f"Each sample has {size} values after layer {inside[-1].name!r}: x.flatten(1) keeps the samples apart, "
+            f"and a Linear after it takes {size} features."
         ]
     if "Sizes of tensors must match" in str(error) or "must match the size of tensor" in str(error):
         return ["Let the branches give the same shapes: the same strides, and paddings that keep the size."]

@@ -84,10 +84,9 @@ class SingleLoss:
             loss = self._function(output, target)
         if seen.found:
             warn(
-                f"The loss {self.name!r} makes a table of shape ({rows}, {rows}) of the output "
-                f"{tuple(output.shape)} and "
-                f"the target {tuple(target.shape)}: each output is compared with every target. Give both one shape in "
-                "it: target.reshape(output.shape).",
+                f"The loss {self.name!r} makes a table of shape ({rows}, {rows}) of the output {tuple(output.shape)} "
+                f"and the target {tuple(target.shape)}: each output is compared with every target. Give both one "
+                "shape in it: target.reshape(output.shape).",
                 EasyconvWarning,
                 stacklevel=2,
             )
@@ -111,9 +110,8 @@ class SingleLoss:
         """The loss that a custom function returned, or a message that says what is wrong with it."""
         if not isinstance(loss, Tensor):
             raise ArgumentTypeError(
-                f"The loss {self.name!r} returned {_shown(loss)}, not a tensor. Return a tensor, computed by "
-                "torch from "
-                "the outputs: no .item(), float() or NumPy on the way."
+                f"The loss {self.name!r} returned {_shown(loss)}, not a tensor. Return a tensor, computed by torch "
+                "from the outputs: no .item(), float() or NumPy on the way."
             )
         rows = _rows(output)
         if loss.ndim and loss.numel() != 1 and loss.shape[0] != rows:
@@ -123,9 +121,8 @@ class SingleLoss:
             )
         if not loss.is_floating_point():
             raise ArgumentTypeError(
-                f"The loss {self.name!r} returned a tensor of {loss.dtype}; it must be floating, and "
-                "differentiable: no "
-                "counting, .argmax() or .long() on the way from the outputs to the loss."
+                f"The loss {self.name!r} returned a tensor of {loss.dtype}; it must be floating, and differentiable: "
+                "no counting, .argmax() or .long() on the way from the outputs to the loss."
             )
         if _needs_gradient(output) and not loss.requires_grad:
             raise ArgumentError(

@@ -96,8 +96,8 @@ def make_metrics(
         if name in _TAKEN or name.startswith("val_"):
             raise ArgumentError(
                 f"A metric is called {name!r}, which the logs have already, or will have: "
-                f"{', '.join(map(repr, _TAKEN))} "
-                "and names with val_. Give it another name: metrics={'my_name': ...}."
+                f"{', '.join(map(repr, _TAKEN))} and names with val_. Give it another name: "
+                "metrics={'my_name': ...}."
             )
         if names.count(name) > 1:
             raise ArgumentError(
