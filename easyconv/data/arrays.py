@@ -10,7 +10,7 @@ from easyconv.data.batch import Batch
 from easyconv.data.inputs import check_inputs
 from easyconv.data.order import warn_of_order
 from easyconv.data.source import Binding, Source, check_rows, located
-from easyconv.data.tree import leaves, map_tree
+from easyconv.nested import leaves, map_tree
 
 __all__ = ["ArraySource"]
 

@@ -6,9 +6,9 @@ import numpy as np
 from torch import Tensor
 
 from easyconv.data.convert import is_number, is_picture, to_tensor
-from easyconv.data.tree import rows_of
 from easyconv.data.values import describe
 from easyconv.errors import DataError
+from easyconv.nested import rows_of
 
 __all__ = ["Batch", "batch_size_of", "unpack"]
 

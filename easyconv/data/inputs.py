@@ -7,9 +7,9 @@ from torch import Tensor
 
 from easyconv.data.convert import is_number, to_tensor
 from easyconv.data.rules import InputRule
-from easyconv.data.tree import map_named, map_rules
 from easyconv.data.values import bounds, check_finite, describe, first_row
 from easyconv.errors import DataError, DataTypeError
+from easyconv.nested import map_named, map_rules
 
 __all__ = ["check_inputs", "finish_inputs", "to_inputs"]
 

@@ -15,9 +15,9 @@ from easyconv.data.convert import is_number
 from easyconv.data.inputs import check_inputs, finish_inputs, to_inputs
 from easyconv.data.rules import InputRule
 from easyconv.data.targets import fit_targets, to_targets
-from easyconv.data.tree import leaves, map_tree, rows_of
 from easyconv.data.weights import refuse_idle, to_weights
 from easyconv.errors import DataError, EasyconvError, LengthError, StateError
+from easyconv.nested import leaves, map_tree, rows_of
 
 __all__ = ["Binding", "Source", "check_rows", "located", "to_batch"]
 

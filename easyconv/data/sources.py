@@ -15,9 +15,9 @@ from easyconv.data.loaders import LoaderSource
 from easyconv.data.source import Source, located
 from easyconv.data.streams import IterableSource
 from easyconv.data.targets import to_targets
-from easyconv.data.tree import rows_of
 from easyconv.data.weights import to_weights
 from easyconv.errors import ArgumentError, DataError, DataTypeError, EmptyDataError
+from easyconv.nested import rows_of
 
 __all__ = ["DEFAULT_BATCH_SIZE", "Source", "holds_batches", "holds_samples", "make_source"]
 

@@ -12,8 +12,8 @@ from easyconv.data.batch import Batch
 from easyconv.data.familiar import Familiar
 from easyconv.data.inputs import check_inputs
 from easyconv.data.source import Binding, Source, located, to_batch
-from easyconv.data.tree import map_tree
 from easyconv.errors import DataError, EmptyDataError
+from easyconv.nested import map_tree
 from easyconv.seed import seed_all
 
 __all__ = ["IterableSource", "StreamSource"]

@@ -12,8 +12,8 @@ from easyconv.arguments import check_number
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.losses.single import SingleLoss, make_single
 from easyconv.losses.table import Expects, TargetKind
-from easyconv.losses.trees import describe, is_nested, keys_of, map_tensors, part_of
 from easyconv.names import suggest
+from easyconv.nested import describe, is_nested, keys_of, map_tree, part_of
 
 __all__ = ["Objective", "make_objective"]
 
@@ -195,7 +195,7 @@ class _Several(Objective):
 def _on_each(function: Callable[[Tensor], Tensor] | None) -> Callable[[Any], Any] | None:
     if function is None:
         return None
-    return functools.partial(map_tensors, function)
+    return functools.partial(map_tree, function)
 
 
 def _weighted_sum(

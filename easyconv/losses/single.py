@@ -22,7 +22,7 @@ from easyconv.errors import (
     ShapeError,
 )
 from easyconv.losses.table import Expects, LossKind, TargetKind, find_by_name, find_by_object
-from easyconv.losses.trees import describe
+from easyconv.nested import describe
 
 __all__ = ["SingleLoss", "make_single"]
 

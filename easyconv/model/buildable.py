@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from easyconv import saving
 from easyconv.arguments import check_integer
-from easyconv.data.tree import map_tree
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, StateError
 from easyconv.layers import build as building
 from easyconv.layers import freezing
@@ -18,6 +17,7 @@ from easyconv.layers.keeping import call
 from easyconv.layers.trace import FORWARD_ERRORS, explain
 from easyconv.model.reserved import check_name_is_free, is_read_only
 from easyconv.names import suggest
+from easyconv.nested import map_tree
 from easyconv.summary import Summary, summarize
 
 __all__ = ["Buildable"]

@@ -8,10 +8,10 @@ from warnings import warn
 import torch
 from torch import Tensor, nn
 
-from easyconv.data.tree import leaves
 from easyconv.errors import ArgumentError, ArgumentTypeError, EasyconvWarning
 from easyconv.layers.keeping import call, kept, split_call
 from easyconv.losses import Objective
+from easyconv.nested import leaves
 
 __all__ = ["check_call", "check_ending", "check_output", "require_tensors", "warn_of_idle_optimizer"]
 

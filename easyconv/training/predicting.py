@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from easyconv.data.batch import Batch
 from easyconv.data.sources import Source
-from easyconv.data.tree import map_tree
 from easyconv.errors import ArgumentError
+from easyconv.nested import map_tree
 from easyconv.training import loop
 from easyconv.training.callback import CallbackList
 from easyconv.training.preparing import Prepared

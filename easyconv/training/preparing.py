@@ -13,13 +13,13 @@ from easyconv.data.rules import InputRule, TargetRule
 from easyconv.data.source import located
 from easyconv.data.sources import Source
 from easyconv.data.targets import fit_targets
-from easyconv.data.tree import map_tree, rows_of
 from easyconv.errors import ArgumentError, EasyconvError
 from easyconv.layers.build import dry_run
 from easyconv.layers.first import expected_input, first_layer
 from easyconv.layers.keeping import call, kept
 from easyconv.losses import Objective
 from easyconv.metrics import Metric
+from easyconv.nested import map_tree, rows_of
 from easyconv.training.advice import check_call, check_ending, check_output, require_tensors
 
 __all__ = ["Prepared", "check_last_batch"]

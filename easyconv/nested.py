@@ -1,14 +1,24 @@
 """Nested tuples and dicts of tensors: what nets with several inputs or outputs take and give."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from easyconv.errors import DataError, EmptyDataError, LengthError
+from easyconv.errors import ArgumentError, DataError, EmptyDataError, LengthError
 
-__all__ = ["leaves", "map_named", "map_rules", "map_tree", "rows_of"]
+__all__ = [
+    "describe",
+    "is_nested",
+    "keys_of",
+    "leaves",
+    "map_named",
+    "map_rules",
+    "map_tree",
+    "part_of",
+    "rows_of",
+]
 
 
 def map_tree(function: Callable[[Tensor], Any], tree: Any) -> Any:
@@ -21,7 +31,7 @@ def map_tree(function: Callable[[Tensor], Any], tree: Any) -> Any:
     """
     if isinstance(tree, Tensor):
         return function(tree)
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         return {key: map_tree(function, value) for key, value in tree.items()}
     if isinstance(tree, (tuple, list)):
         return _same_kind(tree, [map_tree(function, value) for value in tree])
@@ -38,7 +48,7 @@ def map_named(function: Callable[[Any, str], Any], tree: Any, name: str) -> Any:
     """
     if isinstance(tree, Tensor):
         return function(tree, name)
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         return {key: map_named(function, value, f"{name}[{key!r}]") for key, value in tree.items()}
     if isinstance(tree, tuple):
         return _same_kind(tree, [map_named(function, value, f"{name}[{i}]") for i, value in enumerate(tree)])
@@ -63,7 +73,7 @@ def map_rules(function: Callable[[Any, Any, str], Any], rules: Any, tree: Any, n
             return function(tree, rules, name)
         return map_named(lambda leaf, leaf_name: function(leaf, rules, leaf_name), tree, name)
     if isinstance(rules, dict):
-        if not isinstance(tree, dict) or set(tree) != set(rules):
+        if not isinstance(tree, Mapping) or set(tree) != set(rules):
             raise DataError(f"{name} must be a dict with the keys {sorted(map(str, rules))}, got {_form(tree)}.")
         return {key: map_rules(function, rules[key], tree[key], f"{name}[{key!r}]") for key in tree}
     if not isinstance(tree, tuple) or len(tree) != len(rules):
@@ -80,7 +90,7 @@ def leaves(tree: Any, name: str = "x") -> Iterator[tuple[str, Any]]:
     >>> list(leaves((1, {"a": 2})))
     [('x[0]', 1), ("x[1]['a']", 2)]
     """
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         for key, value in tree.items():
             yield from leaves(value, f"{name}[{key!r}]")
     elif isinstance(tree, (tuple, list)):
@@ -117,6 +127,64 @@ def rows_of(tree: Any, name: str = "x") -> int:
     return rows
 
 
+def is_nested(value: object) -> bool:
+    """Whether ``value`` is a tuple, list or dict.
+
+    Examples
+    --------
+    >>> is_nested({"a": 1}), is_nested(1)
+    (True, False)
+    """
+    return isinstance(value, (tuple, list, Mapping))
+
+
+def keys_of(tree: Any) -> list[Any]:
+    """Keys of a dict, positions of a tuple or list.
+
+    Examples
+    --------
+    >>> keys_of({"a": 1}), keys_of((5, 6))
+    (['a'], [0, 1])
+    """
+    return list(tree) if isinstance(tree, Mapping) else list(range(len(tree)))
+
+
+def part_of(tree: Any, key: int | str, name: str) -> Any:
+    """``tree[key]``, or a message that says which part is missing.
+
+    Examples
+    --------
+    >>> part_of({"a": 1}, "a", "target")
+    1
+    """
+    fits = isinstance(tree, Mapping) if isinstance(key, str) else isinstance(tree, (tuple, list))
+    if not fits or key not in keys_of(tree):
+        place = f"the key {key!r}" if isinstance(key, str) else f"position {key}"
+        raise ArgumentError(
+            f"The net has several outputs, and {name} must have the same structure; "
+            f"{place} is missing from {name}, which is {describe(tree)}."
+        )
+    return tree[key]
+
+
+def describe(value: Any) -> str:
+    """Structure and shapes, for messages.
+
+    Examples
+    --------
+    >>> import torch
+    >>> describe({"a": torch.zeros(2, 3), "b": 1})
+    "a dict {'a': a tensor (2, 3), 'b': int}"
+    """
+    if isinstance(value, Tensor):
+        return f"a tensor {tuple(value.shape)}"
+    if isinstance(value, Mapping):
+        return f"a dict {{{', '.join(f'{key!r}: {describe(part)}' for key, part in value.items())}}}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} ({', '.join(describe(part) for part in value)})"
+    return type(value).__name__
+
+
 def _same_kind(tree: Any, values: list[Any]) -> Any:
     if hasattr(tree, "_fields"):
         return type(tree)(*values)
@@ -124,7 +192,7 @@ def _same_kind(tree: Any, values: list[Any]) -> Any:
 
 
 def _form(tree: Any) -> str:
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         return f"a dict with the keys {sorted(map(str, tree))}"
     if isinstance(tree, (tuple, list)):
         return f"a {type(tree).__name__} of {len(tree)}"
