@@ -5,6 +5,7 @@ from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
 from easyconv.model import Model, Sequential
 from easyconv.seed import set_seed
 from easyconv.training.history import History
+from easyconv.training.state import StepResult
 
 __all__ = [
     "ConvBlock",
@@ -14,6 +15,7 @@ __all__ = [
     "Parallel",
     "Residual",
     "Sequential",
+    "StepResult",
     "__version__",
     "callbacks",
     "data",

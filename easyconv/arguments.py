@@ -5,13 +5,23 @@ import inspect
 import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import suggest
 
-__all__ = ["check_choice", "check_flag", "check_integer", "check_number", "checked_keywords"]
+__all__ = [
+    "check_choice",
+    "check_flag",
+    "check_integer",
+    "check_number",
+    "check_takes_pair",
+    "checked_keywords",
+    "made_from",
+]
 
+OUTPUT_WORDS = ("output", "outputs", "pred", "prediction", "predictions", "preds", "y_hat", "y_pred")
+TARGET_WORDS = ("label", "labels", "target", "targets", "truth", "y", "y_true")
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -90,6 +100,56 @@ def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
     if "Did you mean" not in hint:  # they are all listed already
         hint = ""
     raise ArgumentError(f"{name} must be one of {listed}, got {value!r}.{hint}")
+
+
+def check_takes_pair(what: str, function: Callable[..., Any], hint: str = "") -> None:
+    """Refuse a function that cannot be called as ``function(output, target)``.
+
+    Examples
+    --------
+    >>> check_takes_pair("The loss 'f'", lambda output: output, "Add target.")
+    Traceback (most recent call last):
+    ...
+    easyconv.errors.ArgumentError: The loss 'f' must take two arguments, ... its signature is (output). Add target.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # builtins that tell nothing about themselves
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise ArgumentError(
+            f"{what} must take two arguments, (output, target), but its signature is {signature}. {hint}".rstrip()
+        ) from error
+    first, second = [*signature.parameters, "", ""][:2]
+    if first in TARGET_WORDS and second in OUTPUT_WORDS:
+        raise ArgumentError(
+            f"{what} takes ({first}, {second}), as in Keras; here, as in torch, it is called with the outputs first: "
+            f"(output, target). Change the order: def f({second}, {first})."
+        )
+
+
+def made_from(kind: type[T], what: str) -> T:
+    """An object of a class that the user passed in place of an object.
+
+    Raises
+    ------
+    ArgumentTypeError
+        When it needs arguments.
+
+    Examples
+    --------
+    >>> made_from(dict, "The table")
+    {}
+    """
+    try:
+        return kind()
+    except (TypeError, ValueError) as error:
+        name = kind.__name__
+        raise ArgumentTypeError(
+            f"{what} {name} cannot be made without arguments ({error}). Pass an object: {name}(...)."
+        ) from error
 
 
 def _as_integer(value: object) -> str:

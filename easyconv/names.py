@@ -2,13 +2,14 @@
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import TypeVar
 
 from easyconv.errors import MissingExtraError, UnknownNameError
 
-__all__ = ["look_up", "normalize", "optional_import", "suggest"]
+__all__ = ["look_up", "name_of", "normalize", "optional_import", "snake_case", "suggest"]
 
 T = TypeVar("T")
 
@@ -25,6 +26,30 @@ def normalize(name: str) -> str:
     'cross_entropy'
     """
     return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def snake_case(name: str) -> str:
+    """Name of a class as a name in logs.
+
+    Examples
+    --------
+    >>> snake_case("MulticlassF1Score"), snake_case("AUROC")
+    ('multiclass_f1_score', 'auroc')
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def name_of(function: object) -> str:
+    """Name of a function, also inside a ``partial``; of any other object its class's, as in logs.
+
+    Examples
+    --------
+    >>> name_of(len), name_of(ValueError())
+    ('len', 'value_error')
+    """
+    bare = getattr(function, "func", function)
+    name = getattr(bare, "__name__", None)
+    return name if isinstance(name, str) else snake_case(type(bare).__name__)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from easyconv.errors import ArgumentError, DataError, EmptyDataError, LengthErro
 
 __all__ = [
     "describe",
+    "first_rows",
     "is_nested",
     "keys_of",
     "leaves",
@@ -22,7 +23,7 @@ __all__ = [
 
 
 def map_tree(function: Callable[[Tensor], Any], tree: Any) -> Any:
-    """The same tree with ``function`` applied to each tensor.
+    """The same tree with ``function`` applied to each tensor; None, the target of an output without a loss, stays.
 
     Examples
     --------
@@ -35,7 +36,7 @@ def map_tree(function: Callable[[Tensor], Any], tree: Any) -> Any:
         return {key: map_tree(function, value) for key, value in tree.items()}
     if isinstance(tree, (tuple, list)):
         return _same_kind(tree, [map_tree(function, value) for value in tree])
-    return function(tree)
+    return None if tree is None else function(tree)
 
 
 def map_named(function: Callable[[Any, str], Any], tree: Any, name: str) -> Any:
@@ -101,7 +102,7 @@ def leaves(tree: Any, name: str = "x") -> Iterator[tuple[str, Any]]:
 
 
 def rows_of(tree: Any, name: str = "x") -> int:
-    """The length of the first axis, which all leaves must share.
+    """The length of the first axis, which all leaves must share; None is no leaf.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def rows_of(tree: Any, name: str = "x") -> int:
     """
     if isinstance(tree, Tensor):
         return int(tree.shape[0])
-    found = [(leaf_name, int(leaf.shape[0])) for leaf_name, leaf in leaves(tree, name)]
+    found = [(leaf_name, int(leaf.shape[0])) for leaf_name, leaf in leaves(tree, name) if leaf is not None]
     if not found:
         raise EmptyDataError(f"{name} is an empty {type(tree).__name__}: there is no array in it.")
     first_name, rows = found[0]
@@ -125,6 +126,20 @@ def rows_of(tree: Any, name: str = "x") -> int:
         if count != rows:
             raise LengthError(f"{first_name} has {rows} rows and {leaf_name} has {count}; they must have as many rows.")
     return rows
+
+
+def first_rows(tree: Any) -> int:
+    """Rows of the first tensor, 1 where there is none to look at; the others may have as many as they like.
+
+    Examples
+    --------
+    >>> first_rows({"a": torch.zeros(3, 2), "b": torch.zeros(5)})
+    3
+    """
+    if isinstance(tree, Tensor):
+        return int(tree.shape[0]) if tree.ndim else 1
+    parts = list(tree.values()) if isinstance(tree, Mapping) else tree
+    return first_rows(parts[0]) if isinstance(parts, (tuple, list)) and parts else 1
 
 
 def is_nested(value: object) -> bool:

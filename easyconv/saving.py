@@ -13,11 +13,13 @@ from torch.nn.parameter import is_lazy
 from easyconv.arguments import check_flag
 from easyconv.errors import ArgumentError, ArgumentTypeError, FileMissingError, WeightsError
 from easyconv.files import write_whole
-from easyconv.layers.build import require_built
-from easyconv.layers.lazy import SeededLazy
+from easyconv.layers.lazy import SeededLazy, require_built
+from easyconv.layers.shortcut import AutoShortcut
 
 __all__ = ["LoadResult", "check_weights_path", "load_weights", "save_weights"]
 
+WRAPPERS = ("net.", "module.", "_orig_mod.")
+"""What a ``Model`` around a net, ``DistributedDataParallel`` and ``torch.compile`` put before the keys of the net."""
 KERAS_ENDINGS = (".h5", ".keras")
 
 
@@ -103,8 +105,8 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str], strict: bool = Tr
     """
     check_flag("strict", strict)
     path = check_weights_path(path)
-    state = _read(path)
-    own = net.state_dict()
+    state = _without_wrapper(net, _read(path))
+    own = _expected(net, state)
     _check_only_tensors(state, own, path)
     result = LoadResult([name for name in own if name not in state], [name for name in state if name not in own])
     shapes = [
@@ -119,6 +121,29 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str], strict: bool = Tr
     except RuntimeError as error:  # a module that loads in its own way has its own reasons
         raise WeightsError(f"The weights in {str(path)!r} do not fit this net: {error}") from error
     return result
+
+
+def _without_wrapper(net: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
+    """Keys as the net itself has them, where a wrapper (``Model``, DDP, ``torch.compile``) has saved its own."""
+    own = net.state_dict()
+    for prefix in WRAPPERS:
+        if (
+            state
+            and all(name.startswith(prefix) for name in state)
+            and not any(name.startswith(prefix) for name in own)
+        ):
+            return {name.removeprefix(prefix): value for name, value in state.items()}
+    return state
+
+
+def _expected(net: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
+    """What the net holds once ``state`` has decided the shortcuts that wait for their first input."""
+    own = net.state_dict()
+    for path, shortcut in net.named_modules(remove_duplicate=False):
+        block = path.removesuffix("shortcut")
+        if isinstance(shortcut, AutoShortcut) and shortcut.is_identity_in(state, block):
+            own = {name: value for name, value in own.items() if not name.startswith(f"{path}.")}
+    return own
 
 
 def _misfits(net: nn.Module, state: Mapping[str, Any]) -> Iterator[str]:
@@ -219,7 +244,7 @@ def _mismatch(path: Path, result: LoadResult, shapes: list[str]) -> str:
 
 
 def _advice(result: LoadResult, shapes: list[str]) -> str:
-    """What to do about keys that do not match; a prefix that wrappers have left is the usual cause."""
+    """What to do about keys that do not match; a prefix that somebody's wrapper has left is a usual cause."""
     prefixes = {name.partition(".")[0] + "." for name in result.unexpected}
     for prefix in sorted(prefixes):
         if result.missing and {name.removeprefix(prefix) for name in result.unexpected} == set(result.missing):

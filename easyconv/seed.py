@@ -11,7 +11,7 @@ import torch
 
 from easyconv.arguments import check_integer
 
-__all__ = ["derive", "kept_random_state", "seed_all", "set_seed"]
+__all__ = ["derive", "kept_random_state", "seed_all", "seed_for", "set_seed"]
 
 
 def derive(seed: int, *key: int) -> int:
@@ -35,6 +35,18 @@ def seed_all(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def seed_for(device: torch.device, seed: int) -> None:
+    """Seed the global generators of Python, NumPy and torch on the CPU, and that of one device: about 10 µs."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+    elif device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
 
 
 def set_seed(seed: int) -> None:
@@ -66,8 +78,16 @@ def set_seed(seed: int) -> None:
 
 
 @contextmanager
-def kept_random_state() -> Iterator[None]:
-    """Give back the global random state of Python, NumPy and torch as it was found."""
+def kept_random_state(device: torch.device | None = None) -> Iterator[None]:
+    """Give back the global random state of Python, NumPy and torch as it was found.
+
+    Parameters
+    ----------
+    device : torch.device, optional
+        The block may be the first to use it; CUDA is started for it now, for else there is no state to give back.
+    """
+    if device is not None and device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     try:

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map
 
 from easyconv.arguments import check_integer
-from easyconv.errors import ArgumentTypeError, NotBuiltError
+from easyconv.errors import ArgumentTypeError
+from easyconv.layers.lazy import require_built
 from easyconv.tracing import Field, Reach, Seen, Trace, observe
 
 __all__ = ["LayerRow", "Summary", "summarize"]
@@ -108,8 +108,8 @@ def summarize(net: nn.Module, example: Any, *, title: str | None = None, depth: 
     net : nn.Module
         Any module whose sizes are known.
     example : tensor, sequence or mapping
-        A batch of inputs, batch axis first. A sequence holds the net's positional arguments, a mapping its named
-        ones. It is moved to the net's device.
+        A batch of inputs, batch axis first. A tuple or list holds the net's positional arguments, a mapping its named
+        ones, or goes in whole where ``forward`` takes no such names. It is moved to the net's device.
     title : str, optional
         What stands above the table; the class of the net by default.
     depth : int, default 3
@@ -146,7 +146,9 @@ def summarize(net: nn.Module, example: Any, *, title: str | None = None, depth: 
     [(3, 3), (4, 4), 'all', 'all']
     """
     check_integer("depth", depth, minimum=1)
-    _check_built(net)
+    if not isinstance(net, nn.Module):
+        raise ArgumentTypeError(f"net must be an nn.Module, got {net!r} ({type(net).__name__}).")
+    require_built(net, "summary()")
     example = _on_device_of(net, example)
     tensors = [leaf for leaf in tree_leaves(example) if isinstance(leaf, torch.Tensor)]
     if not tensors or tensors[0].dim() == 0:
@@ -167,18 +169,6 @@ def summarize(net: nn.Module, example: Any, *, title: str | None = None, depth: 
         multiply_adds=sum(_per_sample(calls, samples) for calls in seen.values()),
         memory=sum(p.numel() * p.element_size() for p in parameters),
     )
-
-
-def _check_built(net: nn.Module) -> None:
-    if not isinstance(net, nn.Module):
-        raise ArgumentTypeError(f"net must be an nn.Module, got {net!r} ({type(net).__name__}).")
-    for name, module in net.named_modules():
-        held = [*module._parameters.values(), *module._buffers.values()]
-        if any(tensor is not None and is_lazy(tensor) for tensor in held):
-            raise NotBuiltError(
-                f"The sizes of layer {name!r} ({type(module).__name__}) are not known yet. Give the model "
-                "input_shape=(C, H, W), call build(input_shape), or run one batch through it first."
-            )
 
 
 def _on_device_of(net: nn.Module, example: Any) -> Any:

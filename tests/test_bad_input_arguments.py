@@ -1521,7 +1521,7 @@ LOSSES = [
         lambda b: b.fit(how={"loss": lambda o, t: o.mean() * NAN}, good=None),
         EasyconvError,
         (
-            "The loss became nan in batch 0 of epoch 1",
+            "The loss became nan in batch 1 of epoch 1",
             "the weights can no longer be trusted.",
             "a ModelCheckpoint callback keeps the weights from before.",
         ),
@@ -1562,7 +1562,7 @@ LOSSES = [
         lambda b: b.fit(how={"optimizer": "sgd", "lr": 1e30}, good=None, epochs=3),
         EasyconvError,
         (
-            "The loss became nan in batch 1 of epoch 1",
+            "The loss became nan in batch 2 of epoch 1",
             "the weights can no longer be trusted.",
             "a ModelCheckpoint callback keeps the weights from before.",
         ),

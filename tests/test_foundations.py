@@ -1,5 +1,6 @@
 """The ground floor: errors, names, arguments, seeds, devices."""
 
+import functools
 import random
 import re
 import sys
@@ -11,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from easyconv import errors
-from easyconv.arguments import check_choice, check_flag, check_integer, check_number
+from easyconv.arguments import check_choice, check_flag, check_integer, check_number, check_takes_pair, made_from
 from easyconv.device import DEVICE_VARIABLE, best_device, resolve_device
+from easyconv.directions import larger_is_better
 from easyconv.errors import ArgumentError, ArgumentTypeError, MissingExtraError, UnknownNameError
-from easyconv.names import look_up, normalize, optional_import, suggest
+from easyconv.names import look_up, name_of, normalize, optional_import, suggest
+from easyconv.nested import first_rows
 from easyconv.seed import derive, kept_random_state, seed_all, set_seed
 
 quick = settings(max_examples=60, deadline=None)
@@ -103,6 +106,40 @@ def test_optional_import():
     assert isinstance(caught.value.__cause__, ImportError)
 
 
+@pytest.mark.parametrize(
+    ("thing", "name"),
+    [
+        (torch.nn.functional.mse_loss, "mse_loss"),
+        (functools.partial(torch.nn.functional.mse_loss, reduction="sum"), "mse_loss"),
+        (torch.nn.CosineEmbeddingLoss(), "cosine_embedding_loss"),
+        (torch.nn.L1Loss(), "l1_loss"),
+        (lambda output, target: 0, "<lambda>"),
+    ],
+)
+def test_names_for_logs(thing, name):
+    assert name_of(thing) == name
+
+
+RISING = ["accuracy", "val_top5", "head_auroc", "loss_head_accuracy", "average_precision", "Jaccard", "r2_score"]
+FALLING = ["loss", "val_logloss", "top5_error", "f1_loss", "mean_squared_error", "head_MAE", "error_rate", "a_bce_mean"]
+
+
+def test_directions():
+    assert [name for name in RISING if larger_is_better(name) is not True] == []
+    assert [name for name in FALLING if larger_is_better(name) is not False] == []
+    assert [name for name in ("wobble", "learning_rate", "val_", "", "temperature") if larger_is_better(name)] == []
+    assert larger_is_better("wobble") is None
+
+
+# --- nested -----------------------------------------------------------------------------------------------------------
+
+
+def test_rows_of_the_first_tensor():
+    assert first_rows((torch.zeros(3, 2), torch.zeros(5))) == 3
+    assert first_rows({"a": [torch.zeros(4)], "b": torch.zeros(5)}) == 4
+    assert [first_rows(tree) for tree in (torch.tensor(1.0), (), {}, None, "text", ["text"])] == [1] * 6
+
+
 # --- arguments --------------------------------------------------------------------------------------------------------
 
 
@@ -125,6 +162,23 @@ def test_integers_of_numpy(kind):
 def test_what_is_no_integer(value):
     with pytest.raises(ArgumentTypeError, match=r"n must be an integer, got"):
         check_integer("n", value, minimum=0)
+
+
+def test_functions_of_two():
+    for function in (lambda output, target: 0, lambda *parts: 0, lambda output, target, more=1: 0, max, dict.get):
+        check_takes_pair("The loss", function)
+    with pytest.raises(ArgumentError, match=r"^The loss must take two .* signature is \(output\)\. Wrap it\.$"):
+        check_takes_pair("The loss", lambda output: 0, "Wrap it.")
+    with pytest.raises(ArgumentError, match=r"signature is \(a, b, c\)\.$"):
+        check_takes_pair("The loss", lambda a, b, c: 0)
+
+
+def test_classes_in_place_of_objects():
+    assert type(made_from(torch.nn.L1Loss, "The loss")) is torch.nn.L1Loss
+    with pytest.raises(
+        ArgumentTypeError, match=r"The loss Linear cannot be made .*\. Pass an object: Linear\(\.\.\.\)"
+    ):
+        made_from(torch.nn.Linear, "The loss")
 
 
 @given(st.floats() | st.integers(-(10**6), 10**6), st.floats(-10, 0), st.floats(1, 10))

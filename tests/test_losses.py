@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import easyconv as ec
 from easyconv.errors import ArgumentError, ArgumentTypeError, LabelError, LengthError, UnknownNameError
 from easyconv.losses import make_objective
 from easyconv.losses.table import ALIASES, KNOWN
@@ -303,3 +304,74 @@ def test_objectives_can_be_copied():
     objective = copy.deepcopy(make_objective({"a": "bce", "b": "bce"}))
     value = torch.zeros(2, 1)
     assert float(objective({"a": value, "b": value}, {"a": value, "b": value})) == pytest.approx(2 * np.log(2))
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_double_net_learns_in_double_with_every_loss(name):
+    endings = {"nll": nn.LogSoftmax(1), "kl_div": nn.LogSoftmax(1), "bce_probabilities": nn.Sigmoid()}
+    net = nn.Sequential(nn.Linear(4, 3), endings.get(name, nn.Identity())).double()
+    x = torch.rand(6, 4, dtype=torch.float64)
+    y = torch.arange(6) % 3 if KNOWN[name].target_kind == "classes" else torch.rand(6, 3).softmax(1)
+    model = ec.Model(net)
+    model.compile(optimizer="sgd", loss=name)
+    with torch.no_grad():
+        expected = make_objective(name)(net(x), y if y.dtype == torch.int64 else y.double())
+    assert model.evaluate(x, y, verbose=0, return_dict=True)["loss"] == pytest.approx(float(expected), abs=1e-6)
+    model.fit(x, y, verbose=0)
+    with torch.no_grad():
+        assert torch.equal(torch.as_tensor(model.predict(x, verbose=0)), net(x))
+
+
+class Both(nn.Module):
+    """Two outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(x), x.sum(1)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_an_output_without_a_loss_needs_no_target(shuffle):
+    x, y = torch.rand(7, 4), torch.arange(7) % 3
+    model = ec.Model(Both())
+    model.compile(optimizer="sgd", loss=["cross_entropy", None])
+    model.fit(x, (y, None), batch_size=3, shuffle=shuffle, validation_data=(x, (y, None)), verbose=0)
+    with torch.no_grad():
+        expected = functional.cross_entropy(model.net(x)[0], y)
+    assert model.evaluate(x, (y, None), verbose=0, return_dict=True)["loss"] == pytest.approx(float(expected), rel=1e-5)
+
+
+class Helped(nn.Module):
+    """A further output in training only, as GoogLeNet has."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.norm = nn.Linear(4, 3), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        output = self.head(self.norm(x))
+        return (output, output * 2) if self.training else output
+
+
+def test_further_outputs_in_training_are_refused_before_the_first_step():
+    net = Helped()
+    before = copy.deepcopy(net.head.state_dict())
+    model = ec.Model(net)
+    model.compile(optimizer="sgd", loss="cross_entropy")
+    x, y = torch.rand(6, 4), torch.arange(6) % 3
+    with pytest.raises(ArgumentError, match=r"The net gives a tuple.*in training only.*aux_logits=False"):
+        model.fit(x, y, verbose=0)
+    assert all(torch.equal(value, before[name]) for name, value in net.head.state_dict().items())
+    model.compile(optimizer="sgd", loss=lambda o, t: functional.cross_entropy(o[0] if isinstance(o, tuple) else o, t))
+    model.fit(x, y, verbose=0)
+
+
+def test_a_dict_of_x_and_y_is_told_how_to_be_passed():
+    x, y = torch.rand(6, 4), torch.arange(6) % 3
+    model = ec.Model(nn.Linear(4, 3))
+    model.compile(optimizer="sgd", loss="cross_entropy")
+    with pytest.raises(ArgumentError, match=r"fit\(data\['x'\], data\['y'\]\)"):
+        model.fit({"x": x, "y": y}, verbose=0)

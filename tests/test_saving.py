@@ -264,6 +264,26 @@ def test_not_strict_loads_what_fits_and_lists_the_rest(tmp_path, ending):
 
 
 @pytest.mark.parametrize("prefix", ["module.", "net.", "_orig_mod."])
+def test_files_of_known_wrappers_load_as_they_are(tmp_path, prefix):
+    net = plain()
+    torch.save({prefix + name: tensor for name, tensor in net.state_dict().items()}, tmp_path / "w.pt")
+    other = plain()
+    load_weights(other, tmp_path / "w.pt")
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(other.state_dict()[name], tensor)
+
+
+def test_a_wrapper_loads_its_own_state_dict_and_that_of_its_net(tmp_path):
+    model = ec.Model(plain())
+    torch.save(model.state_dict(), tmp_path / "wrapper.pt")
+    model.save_weights(tmp_path / "net.pt")
+    for name in ("wrapper.pt", "net.pt"):
+        other = ec.Model(plain())
+        other.load_weights(tmp_path / name)
+        assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("prefix", ["student.", "0."])
 def test_a_prefix_that_a_wrapper_left_is_named(tmp_path, prefix):
     net = plain()
     torch.save({prefix + name: tensor for name, tensor in net.state_dict().items()}, tmp_path / "w.pt")
@@ -429,3 +449,48 @@ def test_the_same_weights_make_the_same_file(tmp_path):
         save_weights(net, first)
         save_weights(net, second)
         same(read(first), read(second))
+
+
+def residuals(*, built):
+    """A block whose shortcut becomes the identity, and one whose shortcut projects."""
+    net = nn.Sequential(
+        ec.layers.Residual([ec.layers.Conv2D(3, 3, padding="same"), ec.layers.BatchNorm()]),
+        nn.Sequential(ec.layers.Residual(ec.layers.Conv2D(5, 3, stride=2, padding="same"))),
+    )
+    if built:
+        net(torch.randn(2, 3, 8, 8))
+    return net.eval()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_blocks_load_into_a_net_that_has_seen_no_input(tmp_path, ending):
+    net, fresh = residuals(built=True), residuals(built=False)
+    save_weights(net, tmp_path / ending)
+    assert load_weights(fresh, tmp_path / ending) == ([], [])
+    assert type(fresh[0].shortcut) is nn.Identity
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(fresh(x), net(x))
+
+
+def test_a_block_alone_loads_too(tmp_path):
+    net, fresh = residuals(built=True)[0], residuals(built=False)[0]
+    save_weights(net, tmp_path / "w.pt")
+    load_weights(fresh, tmp_path / "w.pt")
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(fresh(x), net(x))
+
+
+def test_a_file_that_does_not_fit_decides_no_shortcut(tmp_path):
+    net, fresh = residuals(built=True), residuals(built=False)
+    torch.save({**net.state_dict(), "other": torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"Not in the net: other") as e:
+        load_weights(fresh, tmp_path / "w.pt")
+    assert "Missing" not in str(e.value)
+    assert fresh(torch.randn(2, 3, 9, 9)).shape == (2, 5, 5, 5)
+
+
+def test_a_projection_that_the_file_lacks_is_missing(tmp_path):
+    fresh = nn.Sequential(ec.layers.Residual(ec.layers.Conv2D(5, 3, padding="same"), shortcut="conv"))
+    torch.save({"0.main.weight": torch.zeros(5, 3, 3, 3), "0.main.bias": torch.zeros(5)}, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"Missing in the file: 0\.shortcut\.projection\.weight"):
+        load_weights(fresh, tmp_path / "w.pt")

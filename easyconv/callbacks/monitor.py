@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from easyconv.arguments import check_choice, check_integer, check_number
+from easyconv.directions import larger_is_better
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import normalize
 from easyconv.training.callback import Callback, Logs
@@ -14,12 +15,6 @@ from easyconv.training.callback import Callback, Logs
 __all__ = ["Mode", "MonitorCallback", "check_verbose", "say"]
 
 Mode = Literal["auto", "min", "max"]
-
-HIGHER_IS_BETTER = (
-    "acc", "auc", "auroc", "average_precision", "bleu", "dice", "f1", "iou", "jaccard", "kappa", "precision", "psnr",
-    "r2", "recall", "score", "sensitivity", "specificity", "ssim", "top",
-)  # fmt: skip
-LOWER_IS_BETTER = ("bce", "error", "hinge", "huber", "loss", "mae", "mape", "mse", "nll", "perplexity", "rmse")
 
 
 class MonitorCallback(Callback):
@@ -130,11 +125,9 @@ def _near(name: str, known: Sequence[str]) -> str | None:
 def _larger_is_better(monitor: str, mode: Mode) -> bool:
     if mode != "auto":
         return mode == "max"
-    name = monitor.removeprefix("val_")
-    if name.endswith(LOWER_IS_BETTER) or name.startswith(LOWER_IS_BETTER):
-        return False
-    if any(part.startswith(HIGHER_IS_BETTER) for part in (name, *name.split("_"))):
-        return True
+    known = larger_is_better(monitor)
+    if known is not None:
+        return known
     raise ArgumentError(
         f"mode='auto' cannot tell whether {monitor!r} should fall or rise. Pass mode='min' or mode='max'."
     )

@@ -21,8 +21,8 @@ _SHARE_OF_DEVICE = 0.25
 class ArraySource(Source):
     """Batches of arrays that are in memory as a whole.
 
-    Without shuffling the batches are views of the arrays (copies, where the net turns out to write into its input);
-    with it they are gathered, in the order of ``torch.randperm``. The last batch holds what remains.
+    Batches are copies, so that a net that writes into its input leaves the arrays alone: cut in their order, or with
+    shuffling gathered in that of ``torch.randperm``. The last batch holds what remains.
 
     Parameters
     ----------
@@ -57,7 +57,6 @@ class ArraySource(Source):
     ) -> None:
         self._raw = self._data = Batch(x, y, sample_weight)
         self._shuffle = shuffle
-        self._written: bool | None = None
         self.rows: int = check_rows(self._raw)
         self.batch_size: int = batch_size
         self.steps: int = -(-self.rows // batch_size)
@@ -93,16 +92,8 @@ class ArraySource(Source):
     def _in_order(self, binding: Binding) -> Iterator[Batch]:
         size = self.batch_size
         for start in range(0, self.rows, size):
-            part = _slice(self._data, start, min(size, self.rows - start))
-            if self._written is False:
-                yield binding.send(part)
-                continue
-            # A net that writes into its input (``x.sub_(mean)``) must not change the user's data: the first batch is a
-            # copy that tells whether the others have to be copies too.
-            part = _copy(part)
-            yield binding.send(part)
-            if self._written is None:
-                self._written = any(leaf._version > 0 for _, leaf in leaves(part.x))
+            # A copy: a net that writes into its input (``x.sub_(mean)``) must not change the user's data.
+            yield binding.send(_each(_slice(self._data, start, min(size, self.rows - start)), torch.clone))
 
     def _shuffled(self, binding: Binding, key: int | None) -> Iterator[Batch]:
         # The CPU's generator: the same order whatever the device.
@@ -129,12 +120,6 @@ def _slice(data: Batch, start: int, count: int) -> Batch:
     return _each(data, lambda tensor: tensor.narrow(0, start, count))
 
 
-def _copy(data: Batch) -> Batch:
-    # Tensors made in inference mode do not count what is written into them.
-    with torch.inference_mode(False):
-        return _each(data, torch.clone)
-
-
 def _gather(tensor: Tensor, index: Tensor) -> Tensor:
     return tensor.index_select(0, index)
 
@@ -150,7 +135,7 @@ def _gather_pinned(tensor: Tensor, index: Tensor) -> Tensor:
 def _fits(data: Batch, device: torch.device) -> bool:
     if device.type == "cpu":
         return True
-    tensors = [leaf for part in data if part is not None for _, leaf in leaves(part)]
+    tensors = [leaf for part in data for _, leaf in leaves(part) if leaf is not None]
     needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor.device != device)
     return bool(needed <= _SHARE_OF_DEVICE * _free_memory(device))
 

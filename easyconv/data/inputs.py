@@ -23,8 +23,8 @@ _SHORT = 8
 def to_inputs(x: Any, name: str = "x") -> Any:
     """Tensors of what a user passes as inputs; nothing is copied that needs no change.
 
-    Tuples and dicts are several inputs and keep their form; a list holds rows. Floats of other widths become float32
-    and bools too; integers keep their type until `check_inputs` knows what the net takes.
+    Tuples and dicts are several inputs and keep their form; a list holds rows. Short floats become float32; float64,
+    integers and bools keep their type until `check_inputs` knows what the net takes.
 
     Raises
     ------
@@ -33,9 +33,8 @@ def to_inputs(x: Any, name: str = "x") -> Any:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> to_inputs(np.ones((2, 3))).dtype
-    torch.float32
+    >>> to_inputs([[1, 2], [3, 4]]).dtype
+    torch.int64
     """
     if isinstance(x, tuple) and x and (is_number(x[0]) or isinstance(x[0], str)):
         x = list(x)
@@ -44,9 +43,8 @@ def to_inputs(x: Any, name: str = "x") -> Any:
 
 def _input(value: Any, name: str) -> Tensor:
     tensor = to_tensor(value, name)
-    if tensor.dtype == torch.bool or (tensor.is_floating_point() and tensor.dtype != torch.float32):
-        return tensor.to(torch.float32)
-    return tensor
+    short = tensor.is_floating_point() and tensor.dtype not in (torch.float32, torch.float64)
+    return tensor.to(torch.float32) if short else tensor
 
 
 def check_inputs(x: Any, rule: Any = InputRule(), *, name: str = "x", values: bool = True) -> Any:  # noqa: B008
@@ -66,7 +64,8 @@ def check_inputs(x: Any, rule: Any = InputRule(), *, name: str = "x", values: bo
     Returns
     -------
     tensor or tree
-        float32, int64 for tokens, or still uint8: `finish_inputs` makes floats of that on the device.
+        float32 (float64 for a net of that), int64 for tokens, integers and bools where the net takes them, or still
+        uint8: `finish_inputs` makes floats of that on the device.
 
     Raises
     ------
@@ -108,10 +107,11 @@ def _check(x: Tensor, rule: InputRule, name: str, values: bool) -> Tensor:
     if rule.kind != "any":
         x = _axes(x, rule, name)
     if x.is_floating_point():
+        x = x.to(torch.float32) if x.dtype == torch.float64 and rule.dtype != torch.float64 else x
         return check_finite(x, name) if values else x
-    if x.dtype == torch.uint8:
+    if x.dtype == torch.uint8 or rule.integers:
         return x
-    if x.dim() >= 3:
+    if x.dim() >= 3 and x.dtype != torch.bool:
         _refuse_wide_integers(x, name)
     return x.to(torch.float32)
 
@@ -126,7 +126,7 @@ def _tokens(x: Tensor, rule: InputRule, name: str, values: bool) -> Tensor:
                 f"{name} must hold integers, since the first layer is an embedding, got {describe(x)} with fractions, "
                 f"the first in row {row}. Pass token numbers, or start the net with another layer."
             )
-    if values:
+    if values and x.dtype != torch.bool:
         _check_tokens(x, rule.tokens, name)
     return x.to(torch.int64)
 

@@ -1,13 +1,12 @@
 """Warnings of labels that spoil training in silence: sorted by class, or all of one class."""
 
-import warnings
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from easyconv.data.rules import TargetRule
-from easyconv.errors import EasyconvWarning
+from easyconv.notices import warn_user
 
 __all__ = ["is_grouped", "warn_of_order"]
 
@@ -51,15 +50,11 @@ def warn_of_order(y: Any, rule: Any, *, batch_size: int | None, shuffled: bool) 
         return
     labels = y.reshape(-1)
     if bool((labels == labels[0]).all()):
-        warnings.warn(
-            f"All {len(labels)} training labels are {labels[0].item():g}: there is nothing to learn from one class.",
-            EasyconvWarning,
-            stacklevel=2,
+        warn_user(
+            f"All {len(labels)} training labels are {labels[0].item():g}: there is nothing to learn from one class."
         )
     elif not shuffled and len(labels) > (batch_size or 1) and is_grouped(labels):
-        warnings.warn(
+        warn_user(
             "The training labels are sorted by class and the data is not shuffled: most batches hold one class, from "
-            "which a net learns badly. Pass shuffle=True (to the DataLoader, where there is one).",
-            EasyconvWarning,
-            stacklevel=2,
+            "which a net learns badly. Pass shuffle=True (to the DataLoader, where there is one)."
         )

@@ -23,17 +23,21 @@ class InputRule:
         How many tokens the embedding has, where that is known.
     dtype : torch.dtype, default torch.float32
         What the net computes in; floats become that.
+    integers : bool, default False
+        Whether the net makes of integers and bools what it needs, so that they are left as they are; else they become
+        floats (or tokens). uint8 always does: it is a picture.
 
     Examples
     --------
     >>> InputRule("image", channels=3)
-    InputRule(kind='image', channels=3, tokens=None, dtype=torch.float32)
+    InputRule(kind='image', channels=3, tokens=None, dtype=torch.float32, integers=False)
     """
 
     kind: Literal["tokens", "image", "sequence", "volume", "any"] = "any"
     channels: int | None = None
     tokens: int | None = None
     dtype: torch.dtype = torch.float32
+    integers: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class TargetRule:
         The loss's name, for messages.
     required : bool, default True
         Whether data without targets is refused.
+    dtype : torch.dtype, default torch.float32
+        What floats become, so that they can be compared with the output.
 
     Examples
     --------
@@ -65,3 +71,4 @@ class TargetRule:
     ignore_index: int | None = None
     loss: str = "the loss"
     required: bool = True
+    dtype: torch.dtype = torch.float32

@@ -72,7 +72,7 @@ class Binding:
 
     def leaves_alone(self, batch: Batch) -> bool:
         """Whether `send` would change nothing of such a batch, so that it need not be asked each time."""
-        parts = [leaf for part in batch if part is not None for _, leaf in leaves(part)]
+        parts = [leaf for part in batch for _, leaf in leaves(part) if leaf is not None]
         floats = all(leaf.is_floating_point() for _, leaf in leaves(batch.x))
         return floats and not self._converts and all(leaf.device == self.device for leaf in parts)
 
@@ -277,4 +277,6 @@ def _move(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def _on_cpu(tree: Any) -> bool:
-    return tree.is_cpu if isinstance(tree, Tensor) else all(leaf.device.type == "cpu" for _, leaf in leaves(tree))
+    if isinstance(tree, Tensor):
+        return tree.is_cpu
+    return all(leaf.is_cpu for _, leaf in leaves(tree) if leaf is not None)

@@ -3,6 +3,7 @@
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,30 @@ from easyconv.seed import seed_all
 
 __all__ = ["IterableSource", "StreamSource"]
 
-_LOOKED_AT = -1
-"""Stands for the key of a pass that nobody goes on with; real keys are never negative."""
 _END = object()
 """What comes after the last item."""
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A pass that was begun to look at its first batch."""
+
+    key: int | None
+    iterator: Iterator[Any]
+    first: Batch
+    give_back: Callable[[], None]
+    """Makes the random state what it was after the first batch."""
+    looked_at: bool = False
+    """Whether nobody goes on with it, since its draws were given back."""
+
+    def serves(self, key: int | None) -> bool:
+        return self.key == key and not self.looked_at
 
 
 class StreamSource(Source):
     """A pass over whatever yields batches; the first batch may be looked at beforehand without being lost."""
 
-    _pending: tuple[int | None, Iterator[Any], Batch, Callable[[], None]] | None = None
+    _pending: _Pending | None = None
     _live: Iterator[Any] | None = None
 
     @abstractmethod
@@ -51,8 +66,8 @@ class StreamSource(Source):
             first = self._read(iterator, 0)
             if first is None:
                 raise EmptyDataError(self._empty())
-            self._pending = (key, iterator, first, self._random_state())
-        batch = self._pending[2]
+            self._pending = _Pending(key, iterator, first, self._random_state())
+        batch = self._pending.first
         return Batch(*(None if part is None else map_tree(lambda t: t[:2].cpu(), part) for part in batch))
 
     def peek(self) -> Batch:
@@ -65,7 +80,7 @@ class StreamSource(Source):
         finally:
             give_back()
         if self._pending is not None:
-            self._pending = (_LOOKED_AT, *self._pending[1:])
+            self._pending = replace(self._pending, looked_at=True)
         return rows
 
     def batches(self, key: int | None = None) -> Iterator[Batch]:
@@ -96,7 +111,7 @@ class StreamSource(Source):
         """The first batch; see `Source.check_first`."""
         if self._pending is not None:
             with located(self.place(0)):
-                check_inputs(self._pending[2].x, inputs)
+                check_inputs(self._pending.first.x, inputs)
 
     def _empty(self) -> str:
         return f"{self.place()}: {self._why_empty()}" if self.place() else self._why_empty()
@@ -106,10 +121,10 @@ class StreamSource(Source):
 
     def _take_up(self, key: int | None) -> tuple[Iterator[Any], Batch | None]:
         pending, self._pending = self._pending, None
-        if pending is not None and (pending[0] == key or self.one_shot):
+        if pending is not None and (pending.serves(key) or self.one_shot):
             if key is not None:
-                pending[3]()
-            return pending[1], pending[2]
+                pending.give_back()
+            return pending.iterator, pending.first
         return self._start(key), None
 
     def _start(self, key: int | None) -> Iterator[Any]:

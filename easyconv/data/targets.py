@@ -9,19 +9,23 @@ from torch import Tensor
 from easyconv.data.convert import is_number, to_tensor
 from easyconv.data.rules import TargetRule
 from easyconv.data.values import bounds, check_finite, describe, first_row
-from easyconv.errors import DataError, LabelError
+from easyconv.errors import DataError, DataTypeError, LabelError
 from easyconv.nested import map_named, map_rules
 
 __all__ = ["fit_targets", "to_targets"]
 
 # Rows of probabilities in float16 add up to 1 within this.
 _SUM_TOLERANCE = 1e-3
+# Torch's losses take labels of 64 bits.
+_NARROW = (torch.int8, torch.int16, torch.int32)
 # Labels beyond this are hardly the numbers of classes.
 _MOST_CLASSES = 100_000
 
 
 def to_targets(y: Any, name: str = "y") -> Any:
     """Tensors of what a user passes as targets; tuples and dicts keep their form, a list holds rows.
+
+    None in a tuple or dict stays: an output without a loss needs no target.
 
     Raises
     ------
@@ -35,7 +39,9 @@ def to_targets(y: Any, name: str = "y") -> Any:
     """
     if isinstance(y, tuple) and y and (is_number(y[0]) or isinstance(y[0], str)):
         y = list(y)
-    return map_named(to_tensor, y, name)
+    if y is None:
+        return to_tensor(y, name)
+    return map_named(lambda leaf, leaf_name: None if leaf is None else to_tensor(leaf, leaf_name), y, name)
 
 
 def fit_targets(y: Any, rule: Any = TargetRule(), *, name: str = "y", values: bool = True) -> Any:  # noqa: B008
@@ -55,8 +61,8 @@ def fit_targets(y: Any, rule: Any = TargetRule(), *, name: str = "y", values: bo
     Returns
     -------
     tensor or tree
-        ``"classes"``: int64 of shape (N,) (or (N, H, W)), or float32 probabilities of shape (N, C). ``"binary"`` and
-        ``"values"``: float32 of the output's shape. ``"any"``: floats become float32.
+        ``"classes"``: int64 of shape (N,) (or (N, H, W)), or probabilities of shape (N, C). ``"binary"`` and
+        ``"values"``: floats of the output's shape. ``"any"``: narrow integers become int64. Floats get the rule's type.
 
     Raises
     ------
@@ -79,7 +85,18 @@ def fit_targets(y: Any, rule: Any = TargetRule(), *, name: str = "y", values: bo
             f"{name} must be {_wanted_tree(rule)}, since the net gives {len(rule)} output{'s' * (len(rule) != 1)}, got "
             f"one array of shape {tuple(y.shape)}. Pass one array for each, or let forward return one tensor."
         )
-    return map_rules(lambda leaf, leaf_rule, leaf_name: _fit(leaf, leaf_rule, leaf_name, values), rule, y, name)
+    return map_rules(lambda leaf, leaf_rule, leaf_name: _fit_leaf(leaf, leaf_rule, leaf_name, values), rule, y, name)
+
+
+def _fit_leaf(y: Tensor | None, rule: TargetRule, name: str, values: bool) -> Tensor | None:
+    if y is not None:
+        return _fit(y, rule, name, values)
+    if rule.kind == "any":
+        return None
+    raise DataTypeError(
+        f"{name} must be an array, a tensor or a list of numbers, got None, and its output has a loss ({rule.loss}). "
+        "Pass the targets, or None as the loss of that output."
+    )
 
 
 def _wanted_tree(rule: Any) -> str:
@@ -103,8 +120,8 @@ def _fit(y: Tensor, rule: TargetRule, name: str, values: bool) -> Tensor:
     if rule.kind == "classes":
         return _classes(y, rule, name, values)
     if rule.kind == "any" and not y.is_floating_point():
-        return y
-    y = y.to(torch.float32)
+        return y.to(torch.int64) if y.dtype in _NARROW else y
+    y = y.to(rule.dtype)
     if values:
         check_finite(y, name)
     if rule.kind == "any":
@@ -239,7 +256,7 @@ def _class_rows(y: Tensor, rule: TargetRule, name: str) -> Tensor:
             f"{name} must be one-hot (a single 1 per sample) or class indices for {rule.loss}, got {describe(y)} that "
             f'is neither, first in row {row}. For several labels per sample use loss="bce".'
         )
-    y = y.to(torch.float32)
+    y = y.to(rule.dtype)
     bad = (y < 0).any(dim=1) | ((y.sum(dim=1) - 1).abs() > _SUM_TOLERANCE)
     if bool(bad.any()):
         row = first_row(bad)

@@ -23,7 +23,7 @@ _STEPS = ("conv", "norm", "activation", "pool", "dropout")
 _NORMS: dict[str, Callable[[], nn.Module]] = {
     "batch": BatchNorm,
     "group": GroupNorm,
-    "layer": lambda: LayerNorm(3),
+    "layer": lambda: LayerNorm(dims=3),
     "lrn": LocalResponseNorm,
 }
 

@@ -9,19 +9,17 @@ from torch import nn
 
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.first import expected_input
-from easyconv.layers.freezing import set_mode
 from easyconv.layers.keeping import call, kept, split_call
-from easyconv.layers.lazy import is_built, require_built, unbuilt_layers
 from easyconv.layers.trace import FORWARD_ERRORS, explain
 
-__all__ = ["build", "call", "dry_run", "example_of", "is_built", "require_built", "unbuilt_layers"]
+__all__ = ["device_and_dtype", "dry_run", "example_of"]
 
 
-def build(net: nn.Module, example: Any) -> Any:
-    """Make the sizes of all layers known by one forward pass in evaluation mode.
+def dry_run(net: nn.Module, example: Any) -> Any:
+    """The output of ``net`` for ``example``; sizes that were not known yet are known after it, all else is as it was.
 
-    Buffers, modes, ``requires_grad`` and the global random state are left as found. When the pass fails, so are the
-    layers: none stays half built, and a second call with the right shape works.
+    Runs in evaluation mode and without gradients. Buffers, modes, ``requires_grad`` and the global random state are
+    left as found. When the pass fails, no layer stays half built, and a second call with the right shape works.
 
     Parameters
     ----------
@@ -44,32 +42,17 @@ def build(net: nn.Module, example: Any) -> Any:
     --------
     >>> from easyconv import layers
     >>> net = nn.Sequential(layers.Conv2D(8, 3), layers.Flatten(), layers.Dense(10))
-    >>> build(net, torch.zeros(1, 3, 8, 8)).shape
+    >>> dry_run(net, torch.zeros(1, 3, 8, 8)).shape
     torch.Size([1, 10])
     >>> net[2]
     Linear(in_features=288, out_features=10, bias=True)
-    """
-    return dry_run(net, example)
-
-
-def dry_run(net: nn.Module, example: Any) -> Any:
-    """The output of ``net`` for ``example``, with nothing changed but sizes that become known.
-
-    Runs in evaluation mode and without gradients; see `build` for what is given back and what is raised.
-
-    Examples
-    --------
-    >>> dry_run(nn.Linear(2, 3), torch.zeros(5, 2)).shape
-    torch.Size([5, 3])
     """
     try:
         with kept(net, training=False):
             return call(net, example)
     except FORWARD_ERRORS as error:
         args, kwargs = split_call(net, example)
-        with kept(net):
-            for module in net.modules():
-                set_mode(module, False)
+        with kept(net, training=False):
             explained = explain(net, args, kwargs, error)
         if explained is None:
             raise
@@ -108,7 +91,7 @@ def example_of(input_shape: Any, net: nn.Module) -> Any:
         return tuple(example_of(shape, net) for shape in input_shape)
     shape = _checked_shape(input_shape)
     _check_channels_first(shape, net)
-    device, dtype = _device_and_dtype(net)
+    device, dtype = device_and_dtype(net)
     if expected_input(net).kind == "tokens":
         dtype = torch.int64
     return torch.zeros((1, *shape), device=device, dtype=dtype)
@@ -144,6 +127,12 @@ def _channels_first(shape: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _check_channels_first(shape: tuple[int, ...], net: nn.Module) -> None:
     facts = expected_input(net)
+    sizes = {"sequence": "(channels, length)", "image": "(channels, height, width)"}.get(facts.kind)
+    if sizes is not None and len(shape) == sizes.count(","):
+        raise ArgumentError(
+            f"input_shape {shape} has no channels; the first layer is a convolution, which takes {sizes}. Write "
+            f"{(1, *shape)} for one channel."
+        )
     if facts.kind != "image" or len(shape) != 3:
         return
     first, last = shape[0], shape[-1]
@@ -159,7 +148,14 @@ def _check_channels_first(shape: tuple[int, ...], net: nn.Module) -> None:
         )
 
 
-def _device_and_dtype(net: nn.Module) -> tuple[torch.device, torch.dtype]:
+def device_and_dtype(net: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Of the first floating parameter or buffer; the CPU and torch's default where there is none.
+
+    Examples
+    --------
+    >>> device_and_dtype(nn.Linear(2, 3).double())
+    (device(type='cpu'), torch.float64)
+    """
     for tensor in (*net.parameters(), *net.buffers()):
         if tensor.data.is_floating_point():
             return tensor.data.device, tensor.data.dtype

@@ -114,20 +114,27 @@ def kept(net: nn.Module, *, training: bool | None = None) -> Iterator[None]:
             parameter.requires_grad = flag
 
 
-def _buffer_values(net: nn.Module) -> list[tuple[nn.Module, str, torch.Tensor, torch.Tensor]]:
+_Saved = tuple[nn.Module, str, torch.Tensor | None, torch.Tensor | None]
+
+
+def _buffer_values(net: nn.Module) -> list[_Saved]:
     return [
-        (module, name, buffer, buffer.detach().clone())
+        (module, name, buffer, None if buffer is None else buffer.detach().clone())
         for module in net.modules()
         for name, buffer in module._buffers.items()
-        if buffer is not None and not is_lazy(buffer)
+        if buffer is None or not is_lazy(buffer)
     ]
 
 
-def _give_back_buffers(saved: list[tuple[nn.Module, str, torch.Tensor, torch.Tensor]]) -> None:
+def _give_back_buffers(saved: list[_Saved]) -> None:
     with torch.no_grad():
         for module, name, buffer, value in saved:
-            if name in module._buffers:
+            if name not in module._buffers:
+                continue
+            if module._buffers[name] is not buffer:
                 module._buffers[name] = buffer
+            # A write counts as a change for autograd, also one of the same values.
+            if buffer is not None and value is not None and not buffer.is_meta and not torch.equal(buffer, value):
                 buffer.copy_(value)
 
 

@@ -106,7 +106,8 @@ def _refuse_torch_order(name: str, args: tuple[Any, ...]) -> None:
     if not all(isinstance(value, int) for value in args):
         return
     channels, kernel, stride = args
-    if channels <= 4 and kernel >= 8 and stride >= 2:
+    # A window of 16 that steps by 16 cuts patches; one of 32 that steps by 3 is a kernel size in the wrong place.
+    if (channels <= 4 and kernel >= 8 and stride >= 2) or (kernel > 11 and 1 < stride < kernel):
         raise ArgumentError(
             f"{name}({channels}, {kernel}, {stride}) would have {channels} output channels and a window of {kernel} "
             f"with stride {stride}. The input channels are inferred and left out here: {name}({kernel}, {stride}). If "
@@ -125,7 +126,9 @@ def _message(name: str, signature: inspect.Signature, args: tuple[Any, ...], kwa
         inferred = " The size of the input is inferred: no input channels or features come first." * (
             positional[:1] in (["out_channels"], ["out_features"])
         )
-        allowed = f"{len(positional)} positional arguments ({', '.join(positional)})" if positional else "no positional"
+        if not positional:
+            return f"{name}({shown}): the size of the input is inferred, so leave it out; pass the rest by name."
+        allowed = f"{len(positional)} positional arguments ({', '.join(positional)})"
         return f"{name}() takes at most {allowed}, got {len(args)}: {shown}. Pass the others by name.{inferred}"
     twice = [key for key in positional[: len(args)] if key in kwargs]
     if twice:

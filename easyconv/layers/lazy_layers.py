@@ -25,6 +25,18 @@ __all__ = [
 class _SeededConv(SeededLazy):
     """Sizes of a convolution, whatever its number of dimensions."""
 
+    def _get_in_channels(self, input: torch.Tensor) -> int:  # noqa: A002
+        """As torch infers them, but only from a batch: a single image of 3 dimensions may as well be 3 gray ones."""
+        conv: Any = self
+        wanted = conv._get_num_spatial_dims() + 2
+        if input.dim() != wanted:
+            hint = " For one sample write x[None]; for samples without a channel axis x[:, None]."
+            raise ShapeError(
+                f"Its channels cannot be inferred from an input of shape {tuple(input.shape)}: it needs {wanted} "
+                f"dimensions, (N, C, ...) with the batch first.{hint * (input.dim() == wanted - 1)}"
+            )
+        return int(input.shape[1])
+
     def adopt_sizes(self) -> None:
         conv: Any = self
         conv.in_channels = conv.weight.shape[0] if conv.transposed else conv.weight.shape[1] * conv.groups

@@ -13,7 +13,7 @@ __all__ = ["BatchNorm", "GroupNorm", "LayerNorm", "LocalResponseNorm"]
 
 @torch_words
 def BatchNorm(
-    eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, *, track_running_stats: bool = True
+    *, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True, track_running_stats: bool = True
 ) -> nn.Module:
     """Batch normalization of inputs with 2 to 5 dimensions; the number of channels is inferred.
 
@@ -65,7 +65,7 @@ def BatchNorm(
 
 
 @torch_words
-def LayerNorm(dims: int = 1, eps: float = 1e-5, elementwise_affine: bool = True, *, bias: bool = True) -> nn.Module:
+def LayerNorm(*, dims: int = 1, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True) -> nn.Module:
     """Normalize each sample over its last dimensions, whose sizes are inferred.
 
     Parameters
@@ -96,7 +96,7 @@ def LayerNorm(dims: int = 1, eps: float = 1e-5, elementwise_affine: bool = True,
     Examples
     --------
     >>> import torch
-    >>> norm = LayerNorm(3)
+    >>> norm = LayerNorm(dims=3)
     >>> _ = norm(torch.zeros(2, 3, 4, 4))
     >>> norm
     LayerNorm((3, 4, 4), eps=1e-05, elementwise_affine=True...)
@@ -110,7 +110,7 @@ def LayerNorm(dims: int = 1, eps: float = 1e-5, elementwise_affine: bool = True,
 
 
 @torch_words
-def GroupNorm(num_groups: int = 32, eps: float = 1e-5, affine: bool = True) -> nn.Module:
+def GroupNorm(num_groups: int = 32, *, eps: float = 1e-5, affine: bool = True) -> nn.Module:
     """Normalize each sample over groups of channels; the number of channels is inferred.
 
     Parameters

@@ -1,6 +1,6 @@
 """The shortcut of a residual block that decides what it is when it sees the shapes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -90,9 +90,13 @@ class AutoShortcut(Undecided, nn.Sequential):
 
     def decide_by_keys(self, state_dict: dict[str, Any], prefix: str) -> None:
         """Become the identity when a ``state_dict`` holds the block, but no shortcut."""
-        own = [key for key in state_dict if key.startswith(prefix)]
-        if own and not self._always and not any(key.startswith(f"{prefix}shortcut.") for key in own):
+        if self.is_identity_in(state_dict, prefix):
             self._become_identity()
+
+    def is_identity_in(self, state_dict: Mapping[str, Any], prefix: str) -> bool:
+        """Whether a ``state_dict`` holds the block whose keys begin with ``prefix``, but no shortcut."""
+        own = [key for key in state_dict if key.startswith(prefix)]
+        return bool(own) and not self._always and not any(key.startswith(f"{prefix}shortcut.") for key in own)
 
     def _become_identity(self) -> None:
         for module in self.children():

@@ -14,7 +14,7 @@ from easyconv.errors import EasyconvError, ShapeError
 from easyconv.layers.advice import advise
 from easyconv.layers.keeping import kept
 
-__all__ = ["FORWARD_ERRORS", "LayerRow", "explain", "trace_shapes"]
+__all__ = ["FORWARD_ERRORS", "LayerRow", "explain", "takes_hooks", "trace_shapes"]
 
 FORWARD_ERRORS = (RuntimeError, ValueError, IndexError, TypeError)
 _MAXIMUM_ROWS = 20
@@ -64,7 +64,8 @@ class _Tracer:
         handles = []
         try:
             for name, module in self.net.named_modules():
-                handles += self._hook(name, module)
+                if takes_hooks(module):
+                    handles += self._hook(name, module)
             yield
         finally:
             for handle in handles:
@@ -93,6 +94,17 @@ class _Tracer:
             module.register_forward_pre_hook(before, with_kwargs=True, prepend=True),
             module.register_forward_hook(after),
         ]
+
+
+def takes_hooks(module: nn.Module) -> bool:
+    """Whether hooks can be put on ``module``: not where torch has scripted it.
+
+    Examples
+    --------
+    >>> takes_hooks(nn.ReLU())
+    True
+    """
+    return not isinstance(module, torch.jit.ScriptModule)
 
 
 def _is_leaf(module: nn.Module) -> bool:

@@ -132,6 +132,13 @@ class _One(Objective):
     def parts(self, output: Any, target: Any, sample_weight: Any = None) -> tuple[Tensor, dict[str, Tensor]]:
         if not is_nested(output) or self._loss.is_custom:
             return self._loss(output, target, sample_weight), {}
+        if isinstance(target, Tensor):
+            raise ArgumentError(
+                f"The net gives {describe(output)}, and there is one target, {describe(target)}: the loss "
+                f"{self.name!r} cannot compare them. Pass one target for each output. Where the net gives further "
+                "outputs in training only, switch them off (aux_logits=False for nets of torchvision), or take a "
+                "function loss(output, target) that sees to both."
+            )
         losses = dict.fromkeys(keys_of(output), self._loss)
         return _weighted_sum(losses, dict.fromkeys(losses, 1.0), output, target, sample_weight)
 

@@ -2,27 +2,26 @@
 
 import copy
 import functools
-import inspect
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
-from warnings import warn
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from easyconv.arguments import check_takes_pair, made_from
 from easyconv.errors import (
     ArgumentError,
     ArgumentTypeError,
     EasyconvError,
-    EasyconvWarning,
     LabelError,
     LengthError,
     ShapeError,
 )
 from easyconv.losses.table import Expects, LossKind, TargetKind, find_by_name, find_by_object
-from easyconv.nested import describe
+from easyconv.names import name_of
+from easyconv.nested import describe, first_rows
+from easyconv.notices import warn_user
 
 __all__ = ["SingleLoss", "make_single"]
 
@@ -77,18 +76,16 @@ class SingleLoss:
         """The first call of a custom loss, which may broadcast (N, 1) against (N,) to (N, N) in silence."""
         self._watched = True
         shapes = {tuple(value.shape) for value in (output, target) if isinstance(value, Tensor)}
-        rows = _rows(output)
+        rows = first_rows(output)
         if rows < 2 or shapes != {(rows, 1), (rows,)}:
             return self._function(output, target)
         with _Broadcasts(rows) as seen:
             loss = self._function(output, target)
         if seen.found:
-            warn(
+            warn_user(
                 f"The loss {self.name!r} makes a table of shape ({rows}, {rows}) of the output {tuple(output.shape)} "
                 f"and the target {tuple(target.shape)}: each output is compared with every target. Give both one "
-                "shape in it: target.reshape(output.shape).",
-                EasyconvWarning,
-                stacklevel=2,
+                "shape in it: target.reshape(output.shape)."
             )
         return loss
 
@@ -113,7 +110,7 @@ class SingleLoss:
                 f"The loss {self.name!r} returned {_shown(loss)}, not a tensor. Return a tensor, computed by torch "
                 "from the outputs: no .item(), float() or NumPy on the way."
             )
-        rows = _rows(output)
+        rows = first_rows(output)
         if loss.ndim and loss.numel() != 1 and loss.shape[0] != rows:
             raise ArgumentError(
                 f"The loss {self.name!r} returned a tensor of shape {tuple(loss.shape)} for a batch of {rows} rows. "
@@ -133,7 +130,7 @@ class SingleLoss:
 
     def _weighted(self, output: Any, target: Any, sample_weight: Tensor) -> Tensor:
         each = self._checked(self._each(output, target), output)
-        rows = _rows(output)
+        rows = first_rows(output)
         if each.ndim == 0 or each.shape[0] != rows:
             raise ArgumentError(
                 f"sample_weight and class_weight need a loss per row, but {self.name!r} returns a tensor of shape "
@@ -194,9 +191,10 @@ def make_single(loss: Any) -> SingleLoss:
             "loss must be a name like 'cross_entropy', a loss module, a function loss(output, target), or a list or "
             f"dict of them, got {loss!r} ({type(loss).__name__})."
         )
-    _check_signature(loss)
+    target = loss.forward if isinstance(loss, nn.Module) else loss
+    check_takes_pair(f"The loss {name_of(loss)!r}", target, "Wrap it: loss=lambda output, target: ...")
     known = find_by_object(loss)
-    return SingleLoss(loss, known, known.name if known else _name_of(loss))
+    return SingleLoss(loss, known, known.name if known else name_of(loss))
 
 
 def _instance(loss: type) -> nn.Module:
@@ -204,34 +202,7 @@ def _instance(loss: type) -> nn.Module:
         raise ArgumentTypeError(
             f"loss is the class {loss.__name__}, which is no torch.nn.Module. Pass an object of it."
         )
-    try:
-        return loss()
-    except TypeError as error:
-        raise ArgumentTypeError(
-            f"loss is the class {loss.__name__}, which cannot be made without arguments ({error}). "
-            f"Pass an object: loss={loss.__name__}(...)."
-        ) from error
-
-
-def _check_signature(loss: Callable[..., Any]) -> None:
-    target = loss.forward if isinstance(loss, nn.Module) else loss
-    try:
-        signature = inspect.signature(target)
-    except (TypeError, ValueError):  # builtins that tell nothing about themselves
-        return
-    try:
-        signature.bind(None, None)
-    except TypeError as error:
-        raise ArgumentError(
-            f"The loss {_name_of(loss)!r} must take two arguments, (output, target), but its signature is {signature}. "
-            "Wrap it: loss=lambda output, target: ..."
-        ) from error
-
-
-def _name_of(loss: Any) -> str:
-    bare = getattr(loss, "func", loss)
-    name = getattr(bare, "__name__", None)
-    return name if isinstance(name, str) else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(bare).__name__).lower()
+    return made_from(loss, "The loss")
 
 
 def _option(function: Any, name: str) -> Any:
@@ -295,11 +266,3 @@ def _needs_gradient(output: Any) -> bool:
     if isinstance(output, dict):
         return any(_needs_gradient(part) for part in output.values())
     return isinstance(output, (tuple, list)) and any(_needs_gradient(part) for part in output)
-
-
-def _rows(output: Any) -> int:
-    """Rows of the first tensor, 1 where there is none to look at."""
-    if isinstance(output, Tensor):
-        return output.shape[0] if output.ndim else 1
-    parts = list(output.values()) if isinstance(output, dict) else output
-    return _rows(parts[0]) if isinstance(parts, (tuple, list)) and parts else 1

@@ -2,7 +2,6 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from easyconv.errors import ArgumentError, StateError
 
-__all__ = ["Mean", "Metric", "accumulator_dtype", "not_fitting", "rows_of"]
+__all__ = ["Mean", "Metric", "accumulator_dtype", "not_fitting"]
 
 Self = TypeVar("Self", bound="Metric")
 
@@ -24,20 +23,6 @@ def accumulator_dtype(device: torch.device) -> torch.dtype:
     torch.float64
     """
     return torch.float32 if device.type == "mps" else torch.float64
-
-
-def rows_of(value: Any) -> int:
-    """Rows of the first tensor in ``value``.
-
-    Examples
-    --------
-    >>> rows_of({"a": torch.zeros(3, 2)})
-    3
-    """
-    if isinstance(value, Tensor):
-        return value.shape[0] if value.ndim else 1
-    parts = list(value.values()) if isinstance(value, Mapping) else value
-    return rows_of(parts[0]) if isinstance(parts, (tuple, list)) and parts else 1
 
 
 def not_fitting(name: str, output: Any, target: Any) -> ArgumentError:

@@ -1,12 +1,12 @@
 """What ``compile(metrics=...)`` means."""
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from easyconv.arguments import check_takes_pair, made_from
 from easyconv.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 from easyconv.metrics.base import Metric
 from easyconv.metrics.classification import F1, Accuracy, BalancedAccuracy, Precision, Recall, TopKAccuracy
@@ -178,8 +178,9 @@ def _make_one(spec: Any, name: str | None, kinds: Any, expects: Any, ignore_inde
     if _is_stateful(spec):
         return TorchMetric(spec, name, kind="binary" if kinds == "binary" else "any")
     if callable(spec):
-        _check_signature(spec)
-        return FunctionMetric(spec, name)
+        metric = FunctionMetric(spec, name)
+        check_takes_pair(f"The metric {metric.name!r}", spec.forward if isinstance(spec, nn.Module) else spec)
+        return metric
     raise ArgumentTypeError(
         "A metric must be a name like 'accuracy', a function (output, target) -> tensor, an object of easyconv.metrics "
         f"or of torchmetrics, got {spec!r} ({type(spec).__name__})."
@@ -208,27 +209,7 @@ def _named(typed: str, name: str, kind: Any, expects: Any, ignore_index: int | N
 def _instance(spec: type) -> Any:
     if not (issubclass(spec, (Metric, nn.Module)) or _is_stateful(spec)):
         raise ArgumentTypeError(f"A metric is the class {spec.__name__}, which is no metric. Pass an object of it.")
-    try:
-        return spec()
-    except (TypeError, ValueError) as error:
-        raise ArgumentTypeError(
-            f"The metric {spec.__name__} cannot be made without arguments ({error}). "
-            f"Pass an object: {spec.__name__}(...)."
-        ) from error
-
-
-def _check_signature(function: Callable[..., Any]) -> None:
-    try:
-        signature = inspect.signature(function.forward if isinstance(function, nn.Module) else function)
-    except (TypeError, ValueError):  # builtins that tell nothing about themselves
-        return
-    try:
-        signature.bind(None, None)
-    except TypeError as error:
-        raise ArgumentError(
-            f"The metric {FunctionMetric(function).name!r} must take two arguments, (output, target), but its "
-            f"signature is {signature}."
-        ) from error
+    return made_from(spec, "The metric")
 
 
 class _OfOutput(Metric):

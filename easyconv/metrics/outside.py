@@ -1,7 +1,6 @@
 """Metrics that others wrote: functions, and objects of torchmetrics."""
 
 import copy
-import re
 from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
@@ -10,22 +9,12 @@ import torch
 from torch import Tensor
 
 from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
-from easyconv.metrics.base import Mean, Metric, accumulator_dtype, not_fitting, rows_of
+from easyconv.metrics.base import Mean, Metric, accumulator_dtype, not_fitting
 from easyconv.metrics.classification import Kind
-from easyconv.names import optional_import
+from easyconv.names import name_of, optional_import, snake_case
+from easyconv.nested import first_rows
 
-__all__ = ["AUROC", "AveragePrecision", "FunctionMetric", "TorchMetric", "snake_case"]
-
-
-def snake_case(name: str) -> str:
-    """Name of a class as a name in logs.
-
-    Examples
-    --------
-    >>> snake_case("MulticlassF1Score"), snake_case("AUROC")
-    ('multiclass_f1_score', 'auroc')
-    """
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+__all__ = ["AUROC", "AveragePrecision", "FunctionMetric", "TorchMetric"]
 
 
 class FunctionMetric(Metric):
@@ -59,9 +48,7 @@ class FunctionMetric(Metric):
     takes_any_rows = False
 
     def __init__(self, function: Callable[[Any, Any], Any], name: str | None = None) -> None:
-        bare = getattr(function, "func", function)
-        own = getattr(bare, "__name__", None) or snake_case(type(bare).__name__)
-        self.name = own.strip("<>") if name is None else name
+        self.name = name_of(function).strip("<>") if name is None else name
         self._function = function
         self._mean = Mean()
 
@@ -72,7 +59,7 @@ class FunctionMetric(Metric):
     def update(self, output: Any, target: Any) -> None:
         """Take in one batch."""
         value = self._function(output, target)
-        rows = rows_of(output)
+        rows = first_rows(output)
         if isinstance(value, Real):
             value = torch.tensor(float(value))
         if not isinstance(value, Tensor):

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from easyconv import saving
 from easyconv.arguments import check_integer
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, StateError
-from easyconv.layers import build as building
 from easyconv.layers import freezing
+from easyconv.layers.build import device_and_dtype, dry_run, example_of
 from easyconv.layers.keeping import call
+from easyconv.layers.lazy import is_built, require_built
 from easyconv.layers.trace import FORWARD_ERRORS, explain
 from easyconv.model.reserved import check_name_is_free, is_read_only
 from easyconv.names import suggest
@@ -100,8 +101,8 @@ class Buildable(nn.Module):
         >>> model[1]
         Linear(in_features=64, out_features=10, bias=True)
         """
-        example = building.example_of(input_shape, self._own_net())
-        building.build(self._own_net(), example)
+        example = example_of(input_shape, self._own_net())
+        dry_run(self._own_net(), example)
         self._note_inputs(example)
         return self
 
@@ -109,6 +110,12 @@ class Buildable(nn.Module):
     def name(self) -> str:
         """What summaries call the model."""
         return self._name or type(self).__name__
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise ArgumentTypeError(f"name must be text, got {name!r} ({type(name).__name__}).")
+        self._name = name
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> nn.Module:
         """A layer by its dotted name, or a direct child by its index.
@@ -140,9 +147,10 @@ class Buildable(nn.Module):
             layers: dict[str, nn.Module] = {
                 layer_name: layer for layer_name, layer in net.named_modules() if layer_name
             }
-            if name not in layers:
-                raise LayerNotFoundError(f"There is no layer {name!r}. {suggest(str(name), layers)}")
-            return layers[name]
+            short = str(name).removeprefix("net.") if self._wraps() else str(name)
+            if short not in layers:
+                raise LayerNotFoundError(f"There is no layer {name!r}. {suggest(short, layers)}")
+            return layers[short]
         children: list[nn.Module] = list(net.children())
         if isinstance(index, bool) or not isinstance(index, int) or not -len(children) <= index < len(children):
             raise LayerNotFoundError(f"There is no layer with index {index!r}: the net has {len(children)} layers.")
@@ -280,6 +288,11 @@ class Buildable(nn.Module):
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, (nn.Module, Tensor)) or is_read_only(name, type(self)):
             check_name_is_free(name, type(self))
+        if name == "trainable" and isinstance(value, bool):
+            raise ArgumentError(
+                f"trainable={value} is Keras's word, which torch does not look at. Call model.freeze() or "
+                "model.unfreeze(), with names of layers for a part of the model."
+            )
         super().__setattr__(name, value)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
@@ -299,9 +312,9 @@ class Buildable(nn.Module):
 
     def _complete(self, action: str) -> None:
         """Infer sizes that are missing still, where the inputs are known; layers may have been put in since."""
-        if self._inputs is not None and not building.is_built(self):
-            building.build(self._own_net(), self._example())
-        building.require_built(self, action)
+        if self._inputs is not None and not is_built(self):
+            dry_run(self._own_net(), self._example())
+        require_built(self, action)
 
     def _note_inputs(self, inputs: Any) -> None:
         """Remember the shapes and types of one row."""
@@ -309,8 +322,7 @@ class Buildable(nn.Module):
 
     def _example(self) -> Any:
         """One row of zeros of the shapes that were last seen, where the net is and in its precision."""
-        own = [parameter for parameter in self.parameters() if parameter.is_floating_point()]
-        device, dtype = (own[0].device, own[0].dtype) if own else (torch.device("cpu"), torch.get_default_dtype())
+        device, dtype = device_and_dtype(self)
 
         def zeros(tensor: Tensor) -> Tensor:
             kind = dtype if tensor.is_floating_point() else tensor.dtype

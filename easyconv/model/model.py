@@ -1,7 +1,6 @@
 """``Model``: Keras's verbs on any PyTorch module."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -235,8 +234,9 @@ class Model(Buildable):
         validation_freq : int or list of int, default 1
             Validate after every so many epochs, or after these (counted from 1).
         seed : int, optional
-            Keys every random draw of this training; two runs with one seed are bit-identical on the CPU. The global
-            random state is given back. Without it the global random state is used as a plain loop would.
+            Keys every random draw of this training: the order of a pass by the number of the pass, and what a step
+            draws from torch, NumPy and ``random`` by the number of the step. Two runs with one seed are bit-identical
+            on the CPU. The global random state is given back. Without it that is used as a plain loop would.
 
         Returns
         -------
@@ -277,20 +277,17 @@ class Model(Buildable):
             validation_batch_size=validation_batch_size,
             seed=seed,
         )
-        listeners = _listeners(callbacks, verbose)
-        try:
-            return session.fit(
-                self,
-                self._overrides(),
-                options,
-                training=training,
-                validation=validation,
-                class_weight=class_weight,
-                callbacks=partial(self._attach, listeners, verbose, epochs),
-                history=self._history,
-            )
-        finally:
-            self._remember(session)
+        return session.fit(
+            self,
+            self._overrides(),
+            options,
+            training=training,
+            validation=validation,
+            class_weight=class_weight,
+            callbacks=_listeners(callbacks, verbose),
+            verbose=verbose,
+            history=self._history,
+        )
 
     @checked_keywords(KERAS_WORDS)
     def evaluate(
@@ -333,9 +330,8 @@ class Model(Buildable):
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         source = make_source(x, y, sample_weight=sample_weight, batch_size=batch_size)
         listeners = _listeners(callbacks, verbose)
-        attached = self._attach(listeners, verbose, 1, steps if steps is not None else source.steps, [])
-        results = session.evaluate(self, self._overrides(), source, steps, attached)
-        self._remember(session)
+        listeners.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
+        results = session.evaluate(self, self._overrides(), source, steps, listeners)
         return _as_asked(results, return_dict)
 
     @checked_keywords(KERAS_WORDS)
@@ -413,14 +409,12 @@ class Model(Buildable):
         session = self._compiled("train_on_batch()")
         source = _one_batch(x, y, sample_weight)
         results = session.train_on_batch(self, self._overrides(), source, class_weight)
-        self._remember(session)
         return _as_asked(results, return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, *, return_dict: bool = False) -> Results:
         """Loss and metrics of one batch, like :meth:`evaluate`."""
         session = self._compiled("test_on_batch()")
         results = session.test_on_batch(self, self._overrides(), _one_batch(x, y, sample_weight))
-        self._remember(session)
         return _as_asked(results, return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -497,17 +491,7 @@ class Model(Buildable):
         def own(name: str) -> Any:
             return None if getattr(type(self), name) is getattr(Model, name) else getattr(self, name)
 
-        return Overrides(own("train_step"), own("test_step"), own("compute_loss"))
-
-    def _attach(
-        self, callbacks: CallbackList, verbose: Verbosity, epochs: int, steps: int | None, metrics: list[str]
-    ) -> CallbackList:
-        callbacks.attach(self, {"verbose": verbose, "epochs": epochs, "steps": steps, "metrics": metrics})
-        return callbacks
-
-    def _remember(self, session: Session) -> None:
-        if session.inputs is not None:
-            self._note_inputs(session.inputs)
+        return Overrides(own("train_step"), own("test_step"), own("compute_loss"), note=self._note_inputs)
 
     def _outputs(
         self, x: Any, batch_size: int, verbose: Verbosity, steps: int | None = None, callbacks: Callbacks = None
@@ -515,9 +499,8 @@ class Model(Buildable):
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         source = make_source(x, batch_size=batch_size)
         listeners = _listeners(callbacks, verbose)
-        return self._predict(
-            source, steps, self._attach(listeners, verbose, 1, steps if steps is not None else source.steps, [])
-        )
+        listeners.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
+        return self._predict(source, steps, listeners)
 
     def _predict(self, source: Source, steps: int | None, callbacks: CallbackList) -> Any:
         device = self._session.recipe.device if self._session is not None else device_of(self)

@@ -1,7 +1,7 @@
 """One forward pass in which every call of every layer is noted, and after which everything is as it was."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +12,8 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.utils._pytree import tree_leaves, tree_map
 
 from easyconv.arithmetic import conv_multiply_adds, conv_transpose_multiply_adds, linear_multiply_adds
-from easyconv.errors import EasyconvError, ShapeError
-from easyconv.seed import kept_random_state
+from easyconv.layers.build import dry_run
+from easyconv.layers.trace import takes_hooks
 from easyconv.tracing.fields import Field, Reach, Trace
 from easyconv.tracing.tracer import Tracer
 
@@ -32,18 +32,12 @@ class Seen:
 
 @dataclass
 class _Observer:
-    """Hooks that note each call."""
+    """A hook that notes each call."""
 
     tracer: Tracer
     seen: dict[int, list[Seen]] = field(default_factory=dict)
-    running: list[tuple[nn.Module, list[tuple[int, ...]]]] = field(default_factory=list)
 
-    def before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        shapes = [tuple(leaf.shape) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        self.running.append((module, shapes))
-
-    def after(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        self.running.pop()
+    def __call__(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         outputs = [leaf for leaf in tree_leaves(output) if isinstance(leaf, torch.Tensor)]
         if not inputs or not outputs:
@@ -57,83 +51,32 @@ class _Observer:
 
 
 def observe(net: nn.Module, example: Any) -> dict[int, list[Seen]]:
-    """Calls of every layer, by the id of its module, from one forward pass."""
+    """Calls of every layer, by the id of its module, from one dry run: everything is given back after it.
+
+    Raises
+    ------
+    ShapeError
+        When a layer cannot take what reaches it; the message names it and shows the shapes up to it.
+    """
     observer = _Observer(Tracer())
     example = tree_map(lambda leaf: leaf.detach() if isinstance(leaf, torch.Tensor) else leaf, example)
     for leaf in tree_leaves(example):
         if isinstance(leaf, torch.Tensor):
             observer.tracer.start(leaf)
-    with _as_found(net), _hooked(net, observer), kept_random_state(), torch.no_grad():
-        try:
-            with observer.tracer:
-                _call(net, example)
-        except (RuntimeError, ValueError) as error:
-            if isinstance(error, _NOT_ABOUT_SHAPES) or not observer.running:
-                raise
-            raise ShapeError(_refusal(net, observer, error)) from error
+    with _hooked(net, observer), observer.tracer:
+        dry_run(net, example)
     return observer.seen
-
-
-_NOT_ABOUT_SHAPES = (EasyconvError, NotImplementedError, torch.OutOfMemoryError)
-
-
-def _call(net: nn.Module, example: Any) -> None:
-    if isinstance(example, Mapping):
-        net(**example)
-    elif isinstance(example, Sequence):
-        net(*example)
-    else:
-        net(example)
-
-
-def _plain(net: nn.Module) -> list[nn.Module]:
-    """Modules without those that torch has scripted, which take no hooks."""
-    return [module for module in net.modules() if not isinstance(module, torch.jit.ScriptModule)]
 
 
 @contextmanager
 def _hooked(net: nn.Module, observer: _Observer) -> Iterator[None]:
-    handles = []
+    layers = [module for module in net.modules() if takes_hooks(module)]
+    handles = [layer.register_forward_hook(observer, with_kwargs=True) for layer in layers]
     try:
-        for module in _plain(net):
-            handles.append(module.register_forward_pre_hook(observer.before, with_kwargs=True))
-            handles.append(module.register_forward_hook(observer.after, with_kwargs=True))
         yield
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def _as_found(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; every module's mode and buffers are given back."""
-    modules = _plain(net)
-    modes = [module.training for module in modules]
-    buffers = [dict(module._buffers) for module in modules]
-    copies = [(buffer, buffer.clone()) for held in buffers for buffer in held.values() if buffer is not None]
-    try:
-        for module in modules:
-            module.training = False
-        yield
-    finally:
-        for module, mode, held in zip(modules, modes, buffers, strict=True):
-            module.training = mode
-            module._buffers.clear()
-            module._buffers.update(held)
-        with torch.no_grad():
-            for buffer, copy in copies:
-                if not buffer.is_meta and not torch.equal(buffer, copy):
-                    buffer.copy_(copy)
-
-
-def _refusal(net: nn.Module, observer: _Observer, error: Exception) -> str:
-    module, shapes = observer.running[-1]
-    names = {id(found): name for name, found in net.named_modules()}
-    done = [f"  {names[key]}: {tuple(calls[-1].output_shape or ())}" for key, calls in observer.seen.items()]
-    where = f"layer {names[id(module)]!r} ({type(module).__name__})" if module is not net else type(net).__name__
-    given = ", ".join(str(shape) for shape in shapes) or "nothing"
-    table = "\nShapes up to it:\n" + "\n".join(done[-12:]) if done else ""
-    return f"The {where} cannot take what reached it, of shape {given}: {error}{table}"
 
 
 def _through_linear(trace: Trace, ndim: int) -> Trace:

@@ -3,15 +3,15 @@
 import inspect
 from collections.abc import Mapping
 from typing import Any
-from warnings import warn
 
 import torch
 from torch import Tensor, nn
 
-from easyconv.errors import ArgumentError, ArgumentTypeError, EasyconvWarning
+from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.keeping import call, kept, split_call
 from easyconv.losses import Objective
 from easyconv.nested import leaves
+from easyconv.notices import warn_user
 
 __all__ = ["check_call", "check_ending", "check_output", "require_tensors", "warn_of_idle_optimizer"]
 
@@ -61,6 +61,8 @@ def _hint(names: list[str], inputs: Any) -> str:
     if len(names) > 1:
         keys = ", ".join(f"{name!r}: ..." for name in names)
         return f"Pass a tuple of {len(names)} arrays in this order, or a dict {{{keys}}}."
+    if isinstance(inputs, Mapping) and {"x", "y"} <= set(inputs):
+        return "A dict is several inputs: pass its parts, fit(data['x'], data['y']), validation_data=(x, y)."
     if isinstance(inputs, Mapping):
         return "Pass the array itself; a dict that is a whole batch has the keys 'x' and 'y'."
     return "A tuple is several inputs: pass one array, and targets apart, fit(x, y)."
@@ -229,7 +231,7 @@ def _check_last_step(output: Tensor, objective: Objective) -> None:
             "Activation('log_softmax'), or use loss='cross_entropy' on the raw outputs"
         )
     if problem is not None:
-        warn(f"The net's {problem}.", EasyconvWarning, stacklevel=2)
+        warn_user(f"The net's {problem}.")
 
 
 def _last_step(output: Tensor) -> str:
@@ -246,11 +248,9 @@ def _last_step(output: Tensor) -> str:
 def warn_of_idle_optimizer(optimizer: Any) -> None:
     """Warn where every parameter group has the rate 0, so that nothing would change."""
     if all(float(group["lr"]) == 0 for group in optimizer.param_groups if "lr" in group):
-        warn(
+        warn_user(
             "The optimizer's learning rate is 0, so no weight will change unless a schedule raises it. Give the "
-            "optimizer lr=0.001 or so.",
-            EasyconvWarning,
-            stacklevel=2,
+            "optimizer lr=0.001 or so."
         )
 
 

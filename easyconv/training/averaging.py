@@ -33,11 +33,22 @@ class WeightAverage:
         self.weights: list[Tensor] = [parameter for parameter in net.parameters() if parameter.requires_grad]
         self.averages = self._copies()
         self._raw: list[Tensor] | None = None
+        self._began: list[int] | None = None
+
+    @contextmanager
+    def following_steps(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+        """Update the average after every step of this optimizer in the block, whoever makes the step."""
+        handle = optimizer.register_step_post_hook(lambda *_: self.update())
+        try:
+            yield
+        finally:
+            handle.remove()
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the present weights into the average."""
         torch._foreach_lerp_(self.averages, self.weights, 1 - self.decay)
+        self._began = None
 
     @contextmanager
     def set_aside(self) -> Iterator[None]:
@@ -50,7 +61,13 @@ class WeightAverage:
 
     @torch.no_grad()
     def put_in(self) -> None:
-        """Put the averages into the net."""
+        """Put the averages into the net.
+
+        Where the weights have changed without one update (a train_step of the user's may have an optimizer of its
+        own), the average starts afresh from them: what was learned must not be lost.
+        """
+        if self._began is not None and self._began != self._versions():
+            self.averages = self._copies()
         self._raw = self._copies()
         torch._foreach_copy_(self.weights, self.averages)
 
@@ -62,11 +79,12 @@ class WeightAverage:
         """
         raw, self._raw = self._raw, None
         if raw is None:
-            return
-        if all(torch.equal(weight, average) for weight, average in zip(self.weights, self.averages, strict=True)):
+            pass
+        elif all(torch.equal(weight, average) for weight, average in zip(self.weights, self.averages, strict=True)):
             torch._foreach_copy_(self.weights, raw)
         else:
             self.averages = self._copies()
+        self._began = self._versions()
 
     @staticmethod
     def following(net: nn.Module, decay: float, former: "WeightAverage | None") -> "WeightAverage":
@@ -84,6 +102,10 @@ class WeightAverage:
         """Whether the net still has the very parameters that are averaged."""
         trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
         return [id(parameter) for parameter in trainable] == [id(weight) for weight in self.weights]
+
+    def _versions(self) -> list[int]:
+        """Counts of autograd, which every change of a weight raises."""
+        return [weight._version for weight in self.weights]
 
     def _copies(self) -> list[Tensor]:
         return [weight.detach().clone() for weight in self.weights]

@@ -24,9 +24,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
-from warnings import warn
 
-from easyconv.errors import ArgumentTypeError, EasyconvWarning
+from easyconv.errors import ArgumentTypeError
+from easyconv.notices import warn_user
 
 __all__ = ["Callback", "CallbackList", "LazyLogs", "Logs"]
 
@@ -89,9 +89,11 @@ class Callback:
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a training batch; batches count from 0 in each epoch."""
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a training batch; ``logs`` holds running means, read from the device when looked into."""
+        self.on_batch_end(batch, logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before ``evaluate`` or a validation."""
@@ -182,17 +184,22 @@ class CallbackList:
     def __init__(self, callbacks: Iterable[Callback]) -> None:
         self.callbacks = [_checked(callback) for callback in callbacks]
 
-    def attach(self, model: Any, params: Mapping[str, Any]) -> None:
-        """Give every callback the model and the parameters of the call."""
-        more = self._may_log_more()
+    def attach(
+        self, model: Any, *, verbose: object, steps: int | None, epochs: int = 1, metrics: Iterable[str] = ()
+    ) -> None:
+        """Give every callback the model and the parameters of the call; see :class:`Callback` for what they mean."""
+        params = {"verbose": verbose, "epochs": epochs, "steps": steps, "metrics": list(metrics)}
+        params["may_log_more"] = self._may_log_more()
         for callback in self.callbacks:
-            callback.set_params({**params, "may_log_more": more})
+            callback.set_params(dict(params))
             callback.set_model(model)
 
     def listeners(self, event: str) -> list[Hook]:
         """Methods for an event, only of the callbacks that do something there."""
+        # As in Keras, the long name of an event calls the short one, unless it is overridden itself.
         names = [event, ALIASES[event]] if event in ALIASES else [event]
-        return [getattr(callback, name) for callback in self.callbacks for name in names if _overrides(callback, name)]
+        listening = [c for c in self.callbacks if any(_overrides(c, name) for name in names)]
+        return [getattr(callback, event) for callback in listening]
 
     def _may_log_more(self) -> bool:
         """Whether code from outside easyconv gets logs that go into the history."""
@@ -218,7 +225,7 @@ class CallbackList:
             yield
         except BaseException:
             for error in _end_all(begun, last_row()):
-                warn(f"A callback failed in on_train_end as well: {error!r}.", EasyconvWarning, stacklevel=2)
+                warn_user(f"A callback failed in on_train_end as well: {error!r}.")
             raise
         errors = _end_all(begun, last_row())
         if errors:
@@ -244,10 +251,8 @@ def _warn_of_misspelt_events(callback: Callback) -> None:
     for name in dir(type(callback)):
         near = difflib.get_close_matches(name, events, n=1, cutoff=0.85) if name.startswith("on_") else []
         if near and name not in events:
-            warn(
-                f"{type(callback).__name__}.{name} is no event and will never be called. Did you mean {near[0]!r}?",
-                EasyconvWarning,
-                stacklevel=4,
+            warn_user(
+                f"{type(callback).__name__}.{name} is no event and will never be called. Did you mean {near[0]!r}?"
             )
 
 

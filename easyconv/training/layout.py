@@ -15,19 +15,20 @@ from easyconv.training.state import Recipe
 __all__ = ["laid_out", "wants_channels_last"]
 
 
-def wants_channels_last(net: nn.Module, recipe: Recipe, example: Any) -> bool:
+def wants_channels_last(net: nn.Module, recipe: Recipe, example: Any, *, without: object = None) -> bool:
     """Whether training shall keep images and filters with the channels last in memory.
 
     ``True`` and ``False`` are obeyed. ``"auto"`` is for nets with 2-D convolutions and images in, on the CPU or in low
     precision on CUDA, where it pays; and only where a forward and a backward pass of a copy in that layout succeed,
-    since a net may hold an ``x.view(n, -1)`` that needs the other one.
+    since a net may hold an ``x.view(n, -1)`` that needs the other one. ``without`` is an object that the net refers to
+    and the copy needs not: the session with the optimizer's state, twice as large as the net.
     """
     if recipe.channels_last != "auto":
         return recipe.channels_last
     pays = recipe.device.type == "cpu" or (recipe.device.type == "cuda" and recipe.precision != "fp32")
     images = isinstance(example, Tensor) and example.dim() == 4
     has_convolutions = any(isinstance(module, nn.Conv2d) for module in net.modules())
-    return pays and images and has_convolutions and not recipe.jit and _works(net, example)
+    return pays and images and has_convolutions and not recipe.jit and _works(net, example, without)
 
 
 @contextmanager
@@ -57,10 +58,11 @@ def _filters(net: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in net.parameters() if parameter.dim() == 4]
 
 
-def _works(net: nn.Module, example: Tensor) -> bool:
+def _works(net: nn.Module, example: Tensor, without: object) -> bool:
     try:
         with kept_random_state(), torch.enable_grad():
-            probe = copy.deepcopy(net)
+            # What the memo holds counts as copied already; the copy has None in its place.
+            probe = copy.deepcopy(net, {id(without): None})
             _lay_out(probe)
             images = example.to(_device_of(net)).contiguous(memory_format=torch.channels_last)
             outputs = [leaf for leaf in _tensors(call(probe.eval(), images)) if leaf.requires_grad]

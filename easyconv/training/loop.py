@@ -20,9 +20,10 @@ from easyconv.data.batch import Batch
 from easyconv.layers.keeping import kept_modes
 from easyconv.metrics import Metric
 from easyconv.optim import get_lr
-from easyconv.seed import derive
+from easyconv.seed import derive, seed_for
 from easyconv.training.callback import CallbackList, LazyLogs
 from easyconv.training.history import History
+from easyconv.training.host import HostCopies
 from easyconv.training.interrupt import Interrupt, deferred_interrupt
 from easyconv.training.state import Run, StepResult
 from easyconv.training.steps import flush, zero_grad
@@ -101,8 +102,11 @@ def evaluate(
 
 
 def predict(net: nn.Module, supply: Supply, step: Callable[[Batch], Any], callbacks: CallbackList) -> list[Any]:
-    """Outputs of the net, batch by batch, on the device."""
-    outputs: list[Any] = []
+    """Outputs of the net, batch by batch, on the CPU: those of all batches together may be too many for the device.
+
+    Callbacks see them on the device.
+    """
+    copied = HostCopies()
     begin, end = callbacks.listeners("on_predict_batch_begin"), callbacks.listeners("on_predict_batch_end")
     callbacks.fire("on_predict_begin", {})
     with kept_modes(net), torch.no_grad():
@@ -110,11 +114,12 @@ def predict(net: nn.Module, supply: Supply, step: Callable[[Batch], Any], callba
         for index, batch in enumerate(supply.epoch()):
             for hook in begin:
                 hook(index, {})
-            outputs.append(step(batch))
+            output = step(batch)
+            copied.add(output)
             for hook in end:
-                hook(index, {"outputs": outputs[-1]})
+                hook(index, {"outputs": output})
     callbacks.fire("on_predict_end", {})
-    return outputs
+    return copied.finished()
 
 
 def _train_epoch(run: Run, epoch: int, stage: Stage, callbacks: CallbackList, interrupt: Interrupt) -> dict[str, float]:
@@ -163,9 +168,5 @@ def _one_pass(stage: Stage, totals: Totals, callbacks: CallbackList, event: str,
 
 def _seed_step(run: Run) -> None:
     """Key what the step draws (dropout) by its number, so that it depends on nothing that was drawn before."""
-    if run.seed is None:
-        return
-    seed = derive(run.seed, STEP, run.progress.steps)
-    torch.default_generator.manual_seed(seed)
-    if run.device.type == "cuda":
-        torch.cuda.manual_seed(seed)
+    if run.seed is not None:
+        seed_for(run.recipe.device, derive(run.seed, STEP, run.progress.steps))

@@ -68,7 +68,7 @@ def _joined(outputs: list[Any]) -> Any:
     if isinstance(first, (tuple, list)):
         return tuple(_joined(list(parts)) for parts in zip(*outputs, strict=True))
     try:
-        return torch.cat(outputs).cpu()
+        return torch.cat(outputs)
     except RuntimeError as error:
         shapes = sorted({tuple(output.shape[1:]) for output in outputs})
         raise ArgumentError(

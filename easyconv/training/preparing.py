@@ -15,11 +15,11 @@ from easyconv.data.sources import Source
 from easyconv.data.targets import fit_targets
 from easyconv.errors import ArgumentError, EasyconvError
 from easyconv.layers.build import dry_run
-from easyconv.layers.first import expected_input, first_layer
+from easyconv.layers.first import InputFacts, Reception, expected_input, facts_of, watch
 from easyconv.layers.keeping import call, kept
 from easyconv.losses import Objective
 from easyconv.metrics import Metric
-from easyconv.nested import map_tree, rows_of
+from easyconv.nested import leaves, map_named, map_tree, rows_of
 from easyconv.training.advice import check_call, check_ending, check_output, require_tensors
 
 __all__ = ["Prepared", "check_last_batch"]
@@ -60,19 +60,20 @@ class Prepared:
     ) -> None:
         self.source = source
         self.device = device
-        self.labelled = objective is not None
         example = source.peek() if peek else source.example(key)
         self.net = net
         self.objective = objective
         self.place = "" if name == "x" else name
-        rule = _input_rules(net, example.x)
+        reception = _reception(net, example.x, device)
+        # Tokens beyond the table in the first rows are left to the layer, whose message names it.
+        rule = _input_rules(net, example.x, reception, counted=False)
         ready = finish_inputs(_checked(source, example.x, rule, self.place), rule)
         self.inputs = map_tree(lambda tensor: tensor.to(device), ready)
         with located(self.place):
             check_call(net, self.inputs)
-        self.output, takes_tokens = _first_output(net, self.inputs)
+        self.output = dry_run(net, self.inputs)
         # Once built, the net also knows how many channels it takes.
-        self.input_rule = _input_rules(net, example.x, takes_tokens=takes_tokens)
+        self.input_rule = _input_rules(net, example.x, reception)
         self.target_rule: Any = TargetRule(required=False)
         if objective is not None:
             check_output(self.output, objective, rows_of(self.inputs))
@@ -84,7 +85,7 @@ class Prepared:
 
         Functions and objects of the user's are left out: two rows need not make sense to them.
         """
-        if not self.labelled or self._targets is None:
+        if self.objective is None or self._targets is None:
             return
         with located(self.place):
             targets = map_tree(lambda leaf: leaf.to(self.device), fit_targets(self._targets, self.target_rule))
@@ -181,37 +182,50 @@ def _checked(source: Source, x: Any, rule: Any, place: str) -> Any:
     raise refused
 
 
-def _first_output(net: nn.Module, inputs: Any) -> tuple[Any, bool]:
-    """The output of a dry run, and whether the first layer is an embedding that gets the inputs as they are."""
-    layer = first_layer(net)
-    if not isinstance(layer, nn.Embedding) or not isinstance(inputs, Tensor):
-        return dry_run(net, inputs), False
-    seen: list[bool] = []
-    handle = layer.register_forward_pre_hook(
-        lambda _, args: seen.append(bool(args) and args[0].data_ptr() == inputs.data_ptr())
-    )
-    try:
-        return dry_run(net, inputs), all(seen)
-    finally:
-        handle.remove()
+def _reception(net: nn.Module, x: Any, device: torch.device) -> Reception:
+    """How the net takes the rows as the user has them; nothing is tried where the answer would change nothing."""
+    mixed = any(_is_whole(leaf) for _, leaf in leaves(x))
+    if not mixed and (not isinstance(x, Tensor) or expected_input(net).kind == "any"):
+        return Reception()
+    # Copies, since a net may write into its input.
+    rows = map_tree(lambda leaf: leaf.to(device).clone(memory_format=torch.contiguous_format), x)
+    raw = finish_inputs(rows, InputRule(dtype=_dtype_of(net)))
+    return watch(net, raw, whole=mixed)
 
 
-def _input_rules(net: nn.Module, x: Any, *, takes_tokens: bool = False) -> Any:
-    """One rule for one input; nets with several inputs take each as it is."""
-    facts = expected_input(net)
-    embedding = first_layer(net)
-    tokens = embedding.num_embeddings if takes_tokens and isinstance(embedding, nn.Embedding) else None
-    dtype = next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
+def _is_whole(leaf: Tensor) -> bool:
+    """Whether it holds integers or bools that are no picture."""
+    return not leaf.is_floating_point() and leaf.dtype != torch.uint8
+
+
+def _dtype_of(net: nn.Module) -> torch.dtype:
+    return next((p.dtype for p in net.parameters() if p.is_floating_point()), torch.float32)
+
+
+def _input_rules(net: nn.Module, x: Any, reception: Reception, *, counted: bool = True) -> Any:
+    """One rule for each input: what the net asks for that gets it as it is, and nothing where it sees to it itself."""
+    facts, dtype = _facts(net, x, reception), _dtype_of(net)
     has_embedding = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in net.modules())
 
-    def rule(leaf: Tensor) -> InputRule:
-        integers = not leaf.is_floating_point() and leaf.dtype not in (torch.uint8, torch.bool)
-        if integers and has_embedding and facts.kind in ("any", "tokens"):
-            return InputRule("tokens", tokens=tokens)
-        one = isinstance(x, Tensor)
-        return InputRule(facts.kind, facts.channels, tokens, dtype) if one else InputRule("any", dtype=dtype)
+    def rule(leaf: Tensor, name: str) -> InputRule:
+        whole = _is_whole(leaf)
+        if name in reception.tokens or facts.kind == "tokens":
+            return InputRule("tokens", tokens=reception.tokens.get(name) if counted else None)
+        if whole and reception.finished:
+            return InputRule(dtype=dtype, integers=True)
+        if whole and leaf.dtype != torch.bool and has_embedding and facts.kind == "any":
+            return InputRule("tokens")
+        return InputRule(facts.kind, facts.channels, dtype=dtype)
 
-    return map_tree(rule, x)
+    return map_named(rule, x, "x")
+
+
+def _facts(net: nn.Module, x: Any, reception: Reception) -> InputFacts:
+    if not isinstance(x, Tensor):
+        return InputFacts("any", None)
+    if not reception.asked:
+        return expected_input(net)
+    return facts_of(reception.layer) if reception.direct else InputFacts("any", None)
 
 
 def _target_rules(objective: Objective, output: Any) -> Any:
@@ -227,7 +241,14 @@ def _match(kinds: Any, output: Any, objective: Objective) -> Any:
         return {key: _match(kind, output[key], objective) for key, kind in kinds.items()}
     if isinstance(kinds, (tuple, list)):
         return tuple(_match(kind, part, objective) for kind, part in zip(kinds, output, strict=True))
+    dtype = _dtype_for(output)
     if kinds == "any":
-        return TargetRule("any", loss=objective.name)
+        return TargetRule("any", loss=objective.name, dtype=dtype)
     shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
-    return TargetRule(kinds, shape, objective.ignore_index, objective.name)
+    return TargetRule(kinds, shape, objective.ignore_index, objective.name, dtype=dtype)
+
+
+def _dtype_for(output: Any) -> torch.dtype:
+    """What floating targets must be for a loss of ``output``: losses make up for low precision, not for double."""
+    found = [leaf.dtype for _, leaf in leaves(output) if isinstance(leaf, Tensor)]
+    return torch.float64 if torch.float64 in found else torch.float32

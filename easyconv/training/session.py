@@ -5,16 +5,16 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
-from warnings import warn
 
 import torch
 from torch import Tensor, nn
 
 from easyconv.data.batch import Batch
 from easyconv.data.sources import Source
-from easyconv.errors import ArgumentError, ArgumentTypeError, EasyconvWarning, StateError
+from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
 from easyconv.layers.keeping import call, kept_modes
 from easyconv.metrics import Metric
+from easyconv.notices import warn_user
 from easyconv.seed import kept_random_state
 from easyconv.training import loop
 from easyconv.training.advice import warn_of_idle_optimizer
@@ -34,11 +34,15 @@ __all__ = ["Overrides", "Session"]
 
 @dataclass(frozen=True)
 class Overrides:
-    """Methods that the user's class defines anew; ``None`` stands for easyconv's own."""
+    """Methods that the user's class defines anew; ``None`` stands for easyconv's own.
+
+    ``note`` is not the user's: it is told the first rows that the net gets.
+    """
 
     train_step: Callable[[Batch], Any] | None = None
     test_step: Callable[[Batch], Any] | None = None
     compute_loss: Callable[[Any, Any, Tensor | None], Tensor] | None = None
+    note: Callable[[Any], None] = lambda inputs: None
 
     @property
     def own_targets(self) -> bool:
@@ -64,8 +68,6 @@ class Session:
         self.validations = Progress()
         """Counts the passes of validation, which are keyed apart from those of training."""
         self.run: Run | None = None
-        self.inputs: Any = None
-        """Up to two rows of what the net was last given; tells ``summary`` the shapes."""
         self._compiled: nn.Module | None = None
 
     def fit(
@@ -77,24 +79,23 @@ class Session:
         training: Source,
         validation: Source | None,
         class_weight: Any,
-        callbacks: Callable[[int | None, list[str]], CallbackList],
+        callbacks: CallbackList,
+        verbose: object,
         history: History,
     ) -> History:
-        """Prepare the net and the data, then train; ``history`` and the one that is returned get the rows.
-
-        ``callbacks`` makes the list of callbacks from the batches per epoch and the names of the logs.
-        """
+        """Prepare the net and the data, then train; ``history`` and the one that is returned get the rows."""
         supply, checking = self._supplies(options, training, validation)
         fitted = History()
         # A seeded loader draws for its first batch already, which is looked at before the first step.
-        with nullcontext() if options.seed is None else kept_random_state():
+        with nullcontext() if options.seed is None else kept_random_state(self.recipe.device):
             channels_last = self._prepare_training(net, overrides, supply, checking, class_weight)
             run = self._start_training(net, overrides, options.seed)
-            listeners = callbacks(supply.steps_per_epoch, self._log_names(validation is not None))
+            names = self._log_names(validation is not None)
+            callbacks.attach(net, verbose=verbose, steps=supply.steps_per_epoch, epochs=options.epochs, metrics=names)
             train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
             check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
             with laid_out(net, channels_last), self._running(run):
-                loop.fit(run, options.plan(), train, check, listeners, fitted, history)
+                loop.fit(run, options.plan(), train, check, callbacks, fitted, history)
         return fitted
 
     def evaluate(
@@ -140,11 +141,9 @@ class Session:
         """Say what another ``compile`` loses: the optimizer's moments and step count."""
         if self.optimizer is None or not self.optimizer.state or recipe.optimizer.uses(self.optimizer):
             return
-        warn(
+        warn_user(
             f"compile() starts the optimizer afresh: what {type(self.optimizer).__name__} has gathered in "
-            f"{self.progress.steps} steps is dropped; the weights stay. Call fit() again without compile() to go on.",
-            EasyconvWarning,
-            stacklevel=3,
+            f"{self.progress.steps} steps is dropped; the weights stay. Call fit() again without compile() to go on."
         )
 
     def require_run(self) -> Run:
@@ -188,7 +187,7 @@ class Session:
         prepared = self._prepare(net, overrides, supply)
         prepared.weigh(class_weight)
         check_last_batch(net, prepared)
-        channels_last = wants_channels_last(net, self.recipe, prepared.inputs)
+        channels_last = wants_channels_last(net, self.recipe, prepared.inputs, without=self)
         prepared.bind(channels_last=channels_last, training=True)
         prepared.rehearse(self._metrics())
         if checking is not None:
@@ -203,7 +202,7 @@ class Session:
         prepared = Prepared(
             net, supply.source, objective, self.recipe.device, key=supply.next_key(), peek=peek, name=supply.name
         )
-        self.inputs = prepared.inputs
+        overrides.note(prepared.inputs)
         return prepared
 
     def _start(self, net: nn.Module, overrides: Overrides, seed: int | None = None) -> Run:
@@ -213,9 +212,8 @@ class Session:
         self.recipe.objective.to(self.recipe.device)
         return Run(
             net=net,
-            device=self.recipe.device,
-            forward=partial(call, net if self._compiled is None else self._compiled),
             recipe=self.recipe,
+            forward=partial(call, net if self._compiled is None else self._compiled),
             compute_loss=_loss_function(self.recipe, overrides),
             scaler=self.scaler,
             progress=self.progress,
@@ -255,8 +253,10 @@ class Session:
     def _running(self, run: Run) -> Iterator[None]:
         # A callback may evaluate in the middle of a fit, which goes on afterwards.
         outer, self.run = self.run, run
+        average, optimizer = run.average, run.optimizer
         try:
-            yield
+            with nullcontext() if average is None or optimizer is None else average.following_steps(optimizer):
+                yield
         finally:
             self.run = outer
 
@@ -266,7 +266,21 @@ class Session:
 
 
 def _train_step(run: Run, overrides: Overrides) -> Step:
-    return partial(train_step, run) if overrides.train_step is None else _adapted(overrides.train_step, run)
+    own = overrides.train_step
+    if own is None:
+        return partial(train_step, run)
+    adapted = _adapted(own, run)
+    told = False
+
+    def step(batch: Batch) -> StepResult:
+        nonlocal told
+        result = adapted(batch)
+        if not told and not run.took_own_step:
+            _warn_of_ignored_arguments(run.recipe)
+        told = True
+        return result
+
+    return step
 
 
 def _test_step(run: Run, overrides: Overrides) -> Step:
@@ -274,8 +288,24 @@ def _test_step(run: Run, overrides: Overrides) -> Step:
 
 
 def _adapted(step: Callable[[Batch], Any], run: Run) -> Step:
-    metrics = [] if run.recipe is None else [metric.name for metric in run.recipe.metrics]
+    metrics = [metric.name for metric in run.recipe.metrics]
     return lambda batch: as_result(step(batch), batch, metrics)
+
+
+def _warn_of_ignored_arguments(recipe: Recipe) -> None:
+    given = {
+        "precision": recipe.precision != "fp32",
+        "jit": recipe.jit,
+        "clip_norm": recipe.clip_norm is not None,
+        "clip_value": recipe.clip_value is not None,
+        "accumulate": recipe.accumulate > 1,
+    }
+    names = [f"{name}={getattr(recipe, name)!r}" for name, differs in given.items() if differs]
+    if names:
+        warn_user(
+            f"compile({', '.join(names)}) has no effect here: your own train_step has to see to that itself, or call "
+            "super().train_step(batch)."
+        )
 
 
 def _loss_function(recipe: Recipe, overrides: Overrides) -> LossFunction:

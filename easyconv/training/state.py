@@ -1,7 +1,7 @@
 """The state of training: the recipe says how, the progress says how far, a run is one call.
 
 ``Recipe`` is made by ``compile`` and never changes. ``Progress`` counts what has happened since ``compile``. ``Run`` is
-born in ``fit``, ``evaluate`` or ``predict`` and gone after it.
+born in ``fit`` or ``evaluate`` (or a call for one batch) and gone after it; ``predict`` needs none.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,14 +27,30 @@ LossFunction = Callable[[Any, Any, Tensor | None], tuple[Tensor, Mapping[str, Te
 
 
 class StepResult(NamedTuple):
-    """What one step found out, detached from the graph and still on the device."""
+    """What one step found out, detached from the graph and still on the device.
+
+    Parameters
+    ----------
+    loss : Tensor
+        Mean loss of the batch, 0-dim.
+    size : int
+        Rows of the batch.
+    output, target : tensor or nested tensors, optional
+        What the metrics compare.
+    values : mapping of str to Tensor, optional
+        More values to average over the samples: the losses of several outputs, or what a step of the user's returned.
+
+    Examples
+    --------
+    >>> StepResult(torch.tensor(0.5), size=32).size
+    32
+    """
 
     loss: Tensor
     size: int
     output: Any = None
     target: Any = None
     values: Mapping[str, Tensor] = {}
-    """More values to average over the samples: the losses of several outputs, or what a step of the user's returned."""
 
 
 Step = Callable[[Batch], StepResult]
@@ -75,14 +91,13 @@ class Progress:
 
 @dataclass
 class Run:
-    """One call of ``fit``, ``evaluate`` or ``predict``."""
+    """One call of ``fit``, ``evaluate``, ``train_on_batch`` or ``test_on_batch``."""
 
     net: nn.Module
-    device: torch.device
+    recipe: Recipe
     forward: Callable[[Any], Any]
     """Maps the inputs of a batch to the outputs of the net."""
-    recipe: Recipe | None = None
-    compute_loss: LossFunction | None = None
+    compute_loss: LossFunction
     optimizer: torch.optim.Optimizer | None = None
     scaler: torch.amp.GradScaler | None = None
     average: WeightAverage | None = None
@@ -94,3 +109,5 @@ class Run:
     pending_steps: int = 0
     parameters: list[Tensor] = field(default_factory=list)
     """All whose gradients are forgotten before a step; found anew when an epoch begins."""
+    took_own_step: bool = False
+    """Whether easyconv's own training step has run, by itself or called by a step of the user's."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from easyconv.data.batch import Batch, batch_size_of
-from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
+from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.keeping import call
 from easyconv.training.state import Recipe, Run, StepResult
 
@@ -20,12 +20,13 @@ def train_step(run: Run, batch: Batch) -> StepResult:
 
     With ``accumulate``, gradients of several batches are summed, each weighed by its rows, before the optimizer runs.
     """
+    run.took_own_step = True
     if not run.pending_steps:
         zero_grad(run)
     output, loss, values = _forward(run, batch)
     size = batch_size_of(batch)
     _backward(run, loss, size)
-    if run.pending_steps == _recipe(run).accumulate:
+    if run.pending_steps == run.recipe.accumulate:
         flush(run)
     return StepResult(loss.detach(), size, _detached(output), batch.y, values)
 
@@ -46,7 +47,7 @@ def flush(run: Run) -> None:
     """Let the optimizer take the gradients that wait, if any do."""
     if not run.pending_steps or run.optimizer is None:
         return
-    recipe = _recipe(run)
+    recipe = run.recipe
     if run.scaler is not None:
         run.scaler.unscale_(run.optimizer)
     if recipe.accumulate > 1:
@@ -113,16 +114,14 @@ def _from_values(returned: object, batch: Batch) -> StepResult:
 
 
 def _forward(run: Run, batch: Batch) -> tuple[Any, Tensor, Mapping[str, Tensor]]:
-    if run.compute_loss is None:
-        raise StateError("This run has no loss; call compile(loss=...) first.")
-    with _recipe(run).autocast():
+    with run.recipe.autocast():
         output = run.forward(batch.x)
         loss, values = run.compute_loss(output, batch.y, batch.sample_weight)
     return output, loss, values
 
 
 def _backward(run: Run, loss: Tensor, size: int) -> None:
-    weighed = loss * size if _recipe(run).accumulate > 1 else loss
+    weighed = loss * size if run.recipe.accumulate > 1 else loss
     (run.scaler.scale(weighed) if run.scaler is not None else weighed).backward()  # type: ignore[no-untyped-call]
     run.pending_steps += 1
     run.pending_rows += size
@@ -134,18 +133,10 @@ def _optimizer_step(run: Run, optimizer: torch.optim.Optimizer) -> None:
         run.scaler.update()
     else:
         optimizer.step()
-    if run.average is not None:
-        run.average.update()
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _recipe(run: Run) -> Recipe:
-    if run.recipe is None:
-        raise StateError("This run has no recipe; call compile() first.")
-    return run.recipe
 
 
 def _detached(output: Any) -> Any:

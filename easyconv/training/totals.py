@@ -13,6 +13,8 @@ from easyconv.training.state import StepResult
 
 __all__ = ["LossWatch", "Totals"]
 
+SECONDS_BETWEEN_READS = 1.0
+
 
 class Totals:
     """Sums over the batches of one pass; means weigh samples, not batches.
@@ -61,14 +63,11 @@ class LossWatch:
     ----------
     where : str
         Names the pass in the error: ``"epoch 3"``.
-    interval : float, default 1.0
-        Seconds between two reads.
     """
 
-    def __init__(self, where: str, interval: float = 1.0) -> None:
+    def __init__(self, where: str) -> None:
         self.where = where
-        self.interval = interval
-        self._next_check = time.monotonic() + interval
+        self._next_check = time.monotonic() + SECONDS_BETWEEN_READS
         self._checked = 0
         self._unchecked: list[Tensor] = []
 
@@ -86,9 +85,9 @@ class LossWatch:
         NonFiniteLossError
             Names the first batch whose loss was NaN or infinite.
         """
-        losses = torch.stack([loss.float() for loss in self._unchecked]).tolist() if self._unchecked else []
+        losses = _read(self._unchecked)
         self._unchecked.clear()
-        for batch, loss in enumerate(losses, start=self._checked):
+        for batch, loss in enumerate(losses, start=self._checked + 1):
             if not math.isfinite(loss):
                 raise NonFiniteLossError(
                     f"The loss became {loss} in batch {batch} of {self.where}; the weights can no longer be trusted. "
@@ -96,13 +95,20 @@ class LossWatch:
                     "in the data; a ModelCheckpoint callback keeps the weights from before."
                 )
         self._checked += len(losses)
-        self._next_check = time.monotonic() + self.interval
+        self._next_check = time.monotonic() + SECONDS_BETWEEN_READS
 
 
 def _to_floats(named: dict[str, Tensor]) -> dict[str, float]:
-    """One read from the device for all values."""
-    if not named:
-        return {}
-    dtype = torch.float32 if any(value.device.type == "mps" for value in named.values()) else torch.float64
-    values = torch.stack([value.detach().to(dtype) for value in named.values()]).tolist()
-    return dict(zip(named, values, strict=True))
+    return dict(zip(named, _read(list(named.values())), strict=True))
+
+
+def _read(scalars: list[Tensor]) -> list[float]:
+    """The numbers in tensors that may be on several devices: one read from each device, however many there are."""
+    numbers = [0.0] * len(scalars)
+    for device in {scalar.device for scalar in scalars}:
+        places = [place for place, scalar in enumerate(scalars) if scalar.device == device]
+        dtype = torch.float32 if device.type == "mps" else torch.float64
+        values = torch.stack([scalars[place].detach().to(dtype) for place in places]).tolist()
+        for place, value in zip(places, values, strict=True):
+            numbers[place] = value
+    return numbers

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from easyconv.directions import larger_is_better
 from easyconv.errors import EmptyDataError, LengthError
 from easyconv.names import optional_import
 from easyconv.visualize.figures import GREY, TRAINING, VALIDATION, finish, new_figure
@@ -13,8 +14,6 @@ __all__ = ["plot_curves"]
 
 _PURPOSE = "Plotting a history"
 _RATE = "learning_rate"
-_LOWER = ("loss", "error", "mse", "mae", "rmse", "perplexity", "mape", "hinge", "huber", "nll", "bce")
-_HIGHER = ("acc", "auc", "precision", "recall", "f1", "iou", "dice", "psnr", "ssim", "r2", "top", "score", "bleu")
 _SHORT = ("auc", "f1", "iou", "mae", "map", "mape", "mse", "psnr", "rmse", "ssim")
 _LOG_SPAN = 50.0
 _FEW = 40
@@ -22,13 +21,7 @@ _FEW = 40
 Points = tuple[list[int], list[float]]
 
 
-def plot_curves(
-    rows: list[dict[str, float]],
-    epochs: list[int],
-    *,
-    path: str | os.PathLike[str] | None = None,
-    show: bool | None = None,
-) -> Any:
+def plot_curves(rows: list[dict[str, float]], epochs: list[int], *, path: str | os.PathLike[str] | None = None) -> Any:
     """Draw how training went.
 
     One panel per quantity: training dashed and light, validation (``val_...``) solid. The best epoch of validation
@@ -43,8 +36,6 @@ def plot_curves(
         Number of each row's epoch, as it shall stand on the axis.
     path : path, optional
         Where to save the picture; the ending says the format (``.png``, ``.pdf``, ``.svg``).
-    show : bool, optional
-        Whether to display it now, in a notebook. A cell that ends with the figure displays it anyway.
 
     Returns
     -------
@@ -59,8 +50,6 @@ def plot_curves(
         When rows and epochs differ in number.
     MissingExtraError
         When matplotlib is not installed.
-    StateError
-        When ``show`` is true outside a notebook.
 
     Examples
     --------
@@ -83,7 +72,7 @@ def plot_curves(
         if i + columns >= len(names):
             panel.set_xlabel("epoch", color=GREY)
     _legend(figure)
-    return finish(figure, path, show=show)
+    return finish(figure, path)
 
 
 def _panels(rows: Sequence[dict[str, float]]) -> list[str]:
@@ -126,7 +115,7 @@ def _dress(panel: Any, name: str, epochs: Sequence[int], values: Sequence[float]
     ticker = optional_import("matplotlib.ticker", "viz", _PURPOSE)
     panel.set_title(_heading(name), loc="left", fontsize=11, fontweight="bold")
     wide = bool(values) and min(values) > 0 and max(values) / min(values) > _LOG_SPAN
-    if wide and (_direction(name) < 0 or name.startswith(_RATE)):
+    if wide and (larger_is_better(name) is False or name.startswith(_RATE)):
         panel.set_yscale("log")
     elif not name.startswith(_RATE):
         panel.yaxis.set_major_locator(ticker.MaxNLocator(nbins=5))
@@ -147,19 +136,11 @@ def _heading(name: str) -> str:
     return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
-def _direction(name: str) -> int:
-    """-1 where low values are good, +1 where high ones are, 0 where the name does not tell."""
-    parts = name.lower().split("_")
-    if any(part.startswith(_LOWER) for part in parts):
-        return -1
-    return 1 if any(part.startswith(_HIGHER) for part in parts) else 0
-
-
 def _mark_best(panel: Any, name: str, points: Points, colour: str) -> None:
-    direction = _direction(name)
-    if direction == 0:
+    rises = larger_is_better(name)
+    if rises is None:
         return
-    epoch, value = max(zip(*points, strict=True), key=lambda point: direction * point[1])
+    epoch, value = max(zip(*points, strict=True), key=lambda point: point[1] if rises else -point[1])
     panel.plot([epoch], [value], "o", markersize=8, markerfacecolor="white", markeredgecolor=colour, markeredgewidth=2)
     panel.set_title(f"best {value:.4g} in epoch {epoch}", loc="right", fontsize=9, color=colour)
 

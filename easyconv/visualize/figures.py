@@ -1,12 +1,10 @@
 """Figures that belong to whoever asked for them: nothing stays open in pyplot."""
 
 import functools
-import importlib
 import io
 import os
 from typing import Any
 
-from easyconv.errors import StateError
 from easyconv.names import optional_import
 
 __all__ = ["GREY", "RIGHT", "TRAINING", "VALIDATION", "WRONG", "finish", "new_figure"]
@@ -31,18 +29,10 @@ def new_figure(width: float, height: float, purpose: str) -> Any:
     return figure
 
 
-def finish(figure: Any, path: str | os.PathLike[str] | None, *, show: bool | None = None) -> Any:
-    """Save the figure where ``path`` says, display it where asked, and return it.
-
-    Raises
-    ------
-    StateError
-        When ``show`` is true outside a notebook.
-    """
+def finish(figure: Any, path: str | os.PathLike[str] | None) -> Any:
+    """Save the figure where ``path`` says, and return it."""
     if path is not None:
         figure.savefig(path, dpi=150)
-    if show:
-        _display(figure)
     return figure
 
 
@@ -50,14 +40,3 @@ def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
-
-
-def _display(figure: Any) -> None:
-    try:
-        ipython: Any = importlib.import_module("IPython")
-        shell = ipython.get_ipython()
-    except ImportError:
-        shell = None
-    if shell is None:
-        raise StateError("show=True needs a notebook or IPython. Pass path='figure.png' and open that file.")
-    ipython.display.display(figure)

@@ -130,9 +130,10 @@ def test_lambda_callback_hears_every_event():
     callback = LambdaCallback(**{event: lambda *args, event=event: heard.append(event) for event in events})
     model, _ = scripted_fit([0.5], callback)
     model.predict(data()[0], verbose=0, callbacks=[callback])
+    # As in Keras the short names, on_batch_begin and on_batch_end, reach nobody who has the long ones too.
     assert heard == [
-        "on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_batch_begin", "on_train_batch_end",
-        "on_batch_end", "on_test_begin", "on_test_batch_begin", "on_test_batch_end", "on_test_end", "on_epoch_end",
+        "on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end",
+        "on_test_begin", "on_test_batch_begin", "on_test_batch_end", "on_test_end", "on_epoch_end",
         "on_train_end", "on_predict_begin", "on_predict_batch_begin", "on_predict_batch_end", "on_predict_end",
     ]  # fmt: skip
 

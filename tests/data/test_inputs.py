@@ -14,14 +14,27 @@ IMAGE1, IMAGE3, IMAGE = InputRule("image", 1), InputRule("image", 3), InputRule(
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f8", "?"])
 def test_floats_and_bools_become_float32(dtype):
     array = np.array([[0, 1]], dtype=dtype)
-    got = to_inputs(array)
+    got = check_inputs(to_inputs(array))
     assert got.dtype == torch.float32
     assert got.tolist() == [[0.0, 1.0]]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_float_tensors_become_float32(dtype):
-    assert to_inputs(torch.ones(2, 3, dtype=dtype)).dtype == torch.float32
+    assert check_inputs(to_inputs(torch.ones(2, 3, dtype=dtype))).dtype == torch.float32
+
+
+def test_a_double_net_gets_doubles_that_were_never_rounded():
+    rule = InputRule(dtype=torch.float64)
+    x = torch.full((2, 1), 1 / 3, dtype=torch.float64)
+    assert torch.equal(finish_inputs(check_inputs(to_inputs(x), rule), rule), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.int64])
+def test_integers_stay_where_the_net_makes_of_them_what_it_needs(dtype):
+    rule = InputRule(integers=True)
+    x = torch.ones(2, 3, 4, dtype=dtype)
+    assert finish_inputs(check_inputs(to_inputs(x), rule), rule).dtype == dtype
 
 
 def test_float32_is_not_copied_on_the_whole_way():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from easyconv.data.rules import TargetRule
 from easyconv.data.targets import fit_targets, to_targets
-from easyconv.errors import DataError, LabelError, NonFiniteDataError
+from easyconv.errors import DataError, DataTypeError, LabelError, NonFiniteDataError
 
 CLASSES = TargetRule("classes", (3,), loss="cross_entropy")
 LABELS = [0, 2, 1, 1]
@@ -180,3 +180,23 @@ def test_targets_agree_with_torchs_cross_entropy():
     expected = torch.nn.functional.cross_entropy(logits, labels)
     for y in (labels.int(), labels[:, None], torch.eye(3)[labels].double()):
         assert torch.equal(torch.nn.functional.cross_entropy(logits, fit_targets(y, CLASSES)), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32, torch.int64])
+def test_a_loss_of_the_users_gets_labels_of_64_bits(dtype):
+    assert fit_targets(torch.tensor(LABELS, dtype=dtype)).dtype == torch.int64
+
+
+@pytest.mark.parametrize("kind", ["values", "binary", "any"])
+def test_targets_of_a_double_net_are_not_rounded(kind):
+    y = torch.full((2, 1), 1 / 3, dtype=torch.float64)
+    assert torch.equal(fit_targets(to_targets(y), TargetRule(kind, (1,), dtype=torch.float64)), y)
+
+
+def test_none_is_the_target_of_an_output_without_a_loss():
+    rules = (CLASSES, TargetRule("any"))
+    labels, nothing = fit_targets(to_targets((LABELS, None)), rules)
+    assert labels.tolist() == LABELS
+    assert nothing is None
+    with pytest.raises(DataTypeError, match=r"y\[0\] must be an array.*got None.*cross_entropy"):
+        fit_targets(to_targets((None, LABELS)), rules)

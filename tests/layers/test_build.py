@@ -7,6 +7,8 @@ from torch import nn
 from easyconv import layers
 from easyconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from easyconv.layers import build, first
+from easyconv.layers.keeping import call
+from easyconv.layers.lazy import is_built, unbuilt_layers
 
 
 def small():
@@ -22,10 +24,10 @@ def test_build_infers_and_gives_all_back():
     modes = [m.training for m in net.modules()]
     x = torch.randn(1, 2, 8, 8)
     state = torch.get_rng_state()
-    out = build.build(net, x)
+    out = build.dry_run(net, x)
     assert out.shape == (1, 3)
     assert not out.requires_grad
-    assert build.is_built(net)
+    assert is_built(net)
     assert [m.training for m in net.modules()] == modes
     assert torch.equal(torch.get_rng_state(), state)
     assert net[1].num_batches_tracked == 0
@@ -63,10 +65,10 @@ def test_a_failed_build_leaves_the_net_unbuilt_and_a_retry_works():
     net = nn.Sequential(layers.Conv2D(4, 3), layers.BatchNorm(), nn.LazyConv2d(5, 1), layers.Flatten(), nn.Linear(5, 2))
     parameters = list(net.parameters())
     with pytest.raises(ShapeError, match=r"Layer '4' .*\(1, 80\)"):
-        build.build(net, torch.zeros(1, 3, 6, 6))
-    assert build.unbuilt_layers(net) == ["0", "1", "2"]
-    build.build(net, torch.zeros(1, 1, 3, 3))
-    assert build.is_built(net)
+        build.dry_run(net, torch.zeros(1, 3, 6, 6))
+    assert unbuilt_layers(net) == ["0", "1", "2"]
+    build.dry_run(net, torch.zeros(1, 1, 3, 3))
+    assert is_built(net)
     assert net[0].weight.shape == (4, 1, 3, 3)
     assert all(a is b for a, b in zip(parameters, net.parameters(), strict=True))
     assert not any(m._forward_pre_hooks or m._load_state_dict_pre_hooks for m in net.modules())
@@ -79,8 +81,8 @@ def test_a_failed_build_leaves_the_net_unbuilt_and_a_retry_works():
 def test_a_failed_build_of_a_shortcut_is_undone():
     net = nn.Sequential(layers.Residual(layers.Conv2D(4, 3, padding=1)), layers.Flatten(), nn.Linear(16, 2))
     with pytest.raises(ShapeError):
-        build.build(net, torch.zeros(1, 3, 6, 6))
-    build.build(net, torch.zeros(1, 4, 2, 2))
+        build.dry_run(net, torch.zeros(1, 3, 6, 6))
+    build.dry_run(net, torch.zeros(1, 4, 2, 2))
     assert type(net[0].shortcut) is nn.Identity
 
 
@@ -92,12 +94,12 @@ class Named(nn.Module):
 def test_call_conventions():
     x, y = torch.ones(2), torch.full((2,), 3.0)
     net = Named()
-    assert torch.equal(build.call(net, x), x)
-    assert torch.equal(build.call(net, (x, y)), x + y)
-    assert torch.equal(build.call(net, [x, y]), x + y)
-    assert torch.equal(build.call(net, {"label": y, "image": x}), x + y)
+    assert torch.equal(call(net, x), x)
+    assert torch.equal(call(net, (x, y)), x + y)
+    assert torch.equal(call(net, [x, y]), x + y)
+    assert torch.equal(call(net, {"label": y, "image": x}), x + y)
     unknown = {"other": x}
-    assert build.call(net, unknown) is unknown
+    assert call(net, unknown) is unknown
 
 
 @settings(max_examples=25, deadline=None)
@@ -173,5 +175,17 @@ def test_first_layer():
 
 def test_modes_of_layers_made_during_the_build():
     net = nn.Sequential(layers.Residual(layers.ConvBlock(4)), layers.Residual(layers.Conv2D(4, 1)))
-    build.build(net, torch.zeros(1, 3, 4, 4))
+    build.dry_run(net, torch.zeros(1, 3, 4, 4))
     assert all(module.training for module in net.modules())
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "text"),
+    [
+        (layers.Conv2D(4, 3), (28, 28), r"no channels.*\(channels, height, width\). Write \(1, 28, 28\)"),
+        (layers.Conv1D(4, 3), (28,), r"no channels.*\(channels, length\). Write \(1, 28\)"),
+    ],
+)
+def test_a_shape_without_channels_is_refused(layer, shape, text):
+    with pytest.raises(ArgumentError, match=text):
+        build.example_of(shape, nn.Sequential(layer))

@@ -374,3 +374,35 @@ def test_plain_torch_loads_the_weights():
     )
     plain.load_state_dict(net.state_dict(), strict=True)
     torch.testing.assert_close(plain.eval()(x), net.eval()(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: layers.BatchNorm(32), r"BatchNorm\(32\): the size of the input is inferred, so leave it out"),
+        (lambda: layers.LayerNorm(32), r"LayerNorm\(32\): the size of the input is inferred, so leave it out"),
+        (lambda: layers.GroupNorm(8, 32), "at most 1 positional arguments"),
+    ],
+)
+def test_sizes_that_torch_wants_are_no_epsilon(make, text):
+    with pytest.raises(ArgumentTypeError, match=text):
+        make()
+
+
+@pytest.mark.parametrize("sizes", [(1, 32, 3), (3, 64, 7), (64, 32, 3), (32, 16, 5)])
+def test_channels_in_the_order_of_torch_are_noticed(sizes):
+    with pytest.raises(ArgumentError, match=r"The input channels are inferred and left out here: Conv2D"):
+        layers.Conv2D(*sizes)
+
+
+@pytest.mark.parametrize("sizes", [(96, 11, 4), (768, 16, 16), (64, 7, 2), (32, 3, 1), (32, 32, 1)])
+def test_real_windows_and_strides_are_not(sizes):
+    assert layers.Conv2D(*sizes).out_channels == sizes[0]
+
+
+@pytest.mark.parametrize(("make", "shape"), [(layers.Conv1D, (5, 8)), (layers.Conv2D, (5, 8, 8))])
+def test_channels_are_not_inferred_from_a_single_sample(make, shape):
+    net = nn.Sequential(make(4, 3))
+    with pytest.raises(ShapeError, match=r"cannot be inferred.*x\[None\].*x\[:, None\]"):
+        net(torch.zeros(shape))
+    assert net(torch.zeros(2, *shape)).shape[1] == 4

@@ -18,7 +18,7 @@ SHAPES = {
     "Dense": ((5,), (2, 3)),
     "BatchNorm": ((), (2, 3, 8, 8)),
     "GroupNorm": ((3,), (2, 6, 8, 8)),
-    "LayerNorm": ((2,), (2, 6, 8, 8)),
+    "LayerNorm": ((), (2, 6, 8, 8)),
 }
 PLAIN = {
     "Conv1D": nn.Conv1d,
@@ -228,7 +228,7 @@ def test_norm_errors_name_the_shape():
     with pytest.raises(ShapeError, match="cannot split the 6 channels"):
         layers.GroupNorm(4)(torch.zeros(1, 6, 2, 2))
     with pytest.raises(ShapeError, match="more than 3 dimensions"):
-        layers.LayerNorm(3)(torch.zeros(1, 6, 2))
+        layers.LayerNorm(dims=3)(torch.zeros(1, 6, 2))
 
 
 def test_require_built_names_the_layers():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import easyconv as ec
-from easyconv.errors import EasyconvError, ReservedNameError
+from easyconv.errors import ArgumentError, ArgumentTypeError, EasyconvError, ReservedNameError
 
 
 def public(cls):
@@ -61,7 +61,7 @@ def test_the_message_names_the_owner_as_users_know_it():
     assert issubclass(ReservedNameError, (EasyconvError, AttributeError))
 
 
-@pytest.mark.parametrize("name", ["history", "optimizer", "name"])
+@pytest.mark.parametrize("name", ["history", "optimizer"])
 def test_a_plain_value_on_a_read_only_property_is_refused(name):
     with pytest.raises(ReservedNameError, match=f"called '{name}'"):
         setattr(ec.Model(), name, [])
@@ -99,3 +99,27 @@ def test_stop_training_and_methods_take_plain_values():
     model.my_number = 3
     model.forward = lambda x: x + 1
     assert float(model(torch.zeros(()))) == 1
+
+
+def test_a_subclass_may_call_itself_something():
+    class Named(ec.Model):
+        def __init__(self):
+            super().__init__()
+            self.name = "bob"
+
+    assert Named().name == "bob"
+    with pytest.raises(ArgumentTypeError, match="name must be text, got 3"):
+        Named().name = 3
+
+
+def test_the_trainable_of_keras_is_refused():
+    model = ec.Model(nn.Linear(2, 2))
+    with pytest.raises(ArgumentError, match=r"trainable=False is Keras's word.*model.freeze\(\)"):
+        model.trainable = False
+
+
+def test_a_wrapper_knows_its_layers_by_both_names():
+    model = ec.Model(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+    assert model.get_layer("net.0") is model.get_layer("0") is model.net[0]
+    model.freeze("net.0")
+    assert model.count_params(trainable=True) == 0

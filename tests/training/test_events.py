@@ -226,6 +226,28 @@ def test_short_names_of_batch_events() -> None:
     assert heard == 2 * [(when, batch) for batch in range(BATCHES) for when in ("begin", "end")]
 
 
+def test_who_has_both_names_of_an_event_hears_it_once() -> None:
+    """As in Keras, where the long name calls the short one unless it is overridden."""
+    heard: list[str] = []
+
+    class Both(ec.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            heard.append("long")
+
+        def on_batch_end(self, batch: int, logs: Any = None) -> None:
+            heard.append("short")
+
+    class Through(Both):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            ec.callbacks.Callback.on_train_batch_end(self, batch, logs)
+
+    fit(Both(), 1)
+    assert heard == BATCHES * ["long"]
+    heard.clear()
+    fit(Through(), 1)
+    assert heard == BATCHES * ["short"]
+
+
 def test_a_hook_that_is_set_on_the_instance_is_heard() -> None:
     heard = []
     callback = ec.callbacks.Callback()

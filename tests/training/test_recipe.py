@@ -169,6 +169,66 @@ def test_the_average_of_the_weights() -> None:
     assert model.evaluate(x, y, batch_size=BATCH, verbose=0) == history.history["val_loss"][1]
 
 
+class OwnStep(ec.Model):
+    """The step of easyconv, written out by a user; ``own`` has another optimizer than that of compile."""
+
+    own: Any = None
+
+    def train_step(self, batch: Any) -> dict[str, Any]:
+        x, y, _ = batch
+        optimizer = self.own if self.own is not None else self.optimizer
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(self(x), y)
+        loss.backward()
+        optimizer.step()
+        return {"loss": loss}
+
+
+def test_an_own_step_is_averaged_too() -> None:
+    own, plain = OwnStep(small()), ec.Model(small())
+    for model in (own, plain):
+        model.compile("sgd", lr=0.1, ema=0.8)
+        model.fit(*data(), batch_size=BATCH, shuffle=False, epochs=2, validation_data=data(9), verbose=0)
+        model.train_on_batch(*data(9))
+    assert same_state(own, plain)
+    assert not same_state(own.net, small())
+    assert own.history.history["val_loss"] == plain.history.history["val_loss"]
+    assert not own.optimizer._optimizer_step_post_hooks  # type: ignore[union-attr]
+
+
+def test_an_average_never_undoes_what_another_optimizer_did() -> None:
+    own, plain = OwnStep(small()), OwnStep(small())
+    own.own = torch.optim.SGD(own.parameters(), lr=0.1)
+    own.compile("sgd", lr=1.0, ema=0.8)
+    plain.compile("sgd", lr=0.1)
+    for model in (own, plain):
+        model.fit(*data(), batch_size=BATCH, shuffle=False, epochs=2, verbose=0)
+    assert same_state(own, plain)
+
+
+IGNORED: list[dict[str, Any]] = [{"clip_norm": 1.0}, {"clip_value": 0.5}, {"accumulate": 2}, {"precision": "bf16"}]
+
+
+@pytest.mark.parametrize(
+    "arguments", [*IGNORED, {"clip_norm": 1.0, "accumulate": 2}], ids=lambda given: "+".join(given)
+)
+def test_an_own_step_that_leaves_out_what_compile_asked_for_is_told(arguments: dict[str, Any]) -> None:
+    class Calls(OwnStep):
+        def train_step(self, batch: Any) -> Any:
+            return ec.Model.train_step(self, batch)
+
+    model = OwnStep(small())
+    model.compile("sgd", **arguments)
+    named = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    with pytest.warns(EasyconvWarning, match=r"own train_step has to see to that itself") as caught:
+        model.fit(*data(), verbose=0)
+    assert [str(warning.message).startswith(f"compile({named}) has no effect") for warning in caught] == [True]
+    assert caught[0].filename == __file__
+    calls = Calls(small())
+    calls.compile("sgd", **arguments)
+    calls.fit(*data(), verbose=0)  # honours them: a warning would be an error here
+
+
 def test_the_average_goes_on_from_fit_to_fit() -> None:
     whole, halves, batches = small(), small(), small()
     x, y = data()
@@ -340,6 +400,23 @@ def test_looking_whether_the_layout_works_leaves_no_trace() -> None:
     assert results[0] == results[1]
 
 
+def test_looking_whether_the_layout_works_copies_no_optimizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ec.Model(Layout())
+    model.compile("adam", channels_last="auto")
+    model.fit(*images(), verbose=0)
+    copied: list[str] = []
+
+    def refuse(self: Any, memo: Any) -> Any:
+        copied.append(type(self).__name__)
+        return self
+
+    monkeypatch.setattr(type(model._session), "__deepcopy__", refuse, raising=False)
+    monkeypatch.setattr(torch.optim.Optimizer, "__deepcopy__", refuse, raising=False)
+    model.fit(*images(), verbose=0)
+    assert copied == []
+    assert (True, True) in model.net.seen
+
+
 def test_other_nets_are_left_as_they_are() -> None:
     model = small()  # no convolution
     model.compile(channels_last="auto")
@@ -445,7 +522,7 @@ def test_the_first_bad_batch_is_named(at: tuple[int, int]) -> None:
 
     model = small()
     model.compile("sgd", loss, lr=0.1)
-    with pytest.raises(NonFiniteLossError, match=rf"became nan in batch {batch} of epoch {epoch};"):
+    with pytest.raises(NonFiniteLossError, match=rf"became nan in batch {batch + 1} of epoch {epoch};"):
         model.fit(*data(), batch_size=BATCH, epochs=4, verbose=0)
     assert model.history.epoch == list(range(epoch - 1))
 

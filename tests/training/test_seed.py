@@ -75,6 +75,47 @@ def test_one_seed_gives_the_same_bits(kind: str) -> None:
         assert third["loss"] != first["loss"]
 
 
+class Noisy(torch.nn.Module):
+    """Draws from all three generators in forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(36, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        noise = torch.randn(()) + float(np.random.rand()) + random.random()
+        return self.layer(x.flatten(1) + noise)
+
+
+@pytest.mark.parametrize("place", ["forward", "train_step", "compute_loss"])
+def test_one_seed_gives_the_same_draws_inside_a_step(place: str) -> None:
+    class Draws(ec.Model):
+        def train_step(self, batch: Any) -> Any:
+            result = super().train_step(batch)
+            extra = float(np.random.rand()) + random.random() if place == "train_step" else 0.0
+            return {"loss": result.loss, "extra": extra}
+
+        def compute_loss(self, output: Any, target: Any, sample_weight: Any = None) -> Tensor:
+            factor = float(np.random.rand()) + random.random() if place == "compute_loss" else 1.0
+            return factor * super().compute_loss(output, target, sample_weight)
+
+    def net() -> torch.nn.Module:
+        torch.manual_seed(0)
+        return Noisy() if place == "forward" else torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, CLASSES))
+
+    models, rows = [], []
+    for world, seed in ((1, 6), (2, 6), (1, 7)):
+        model = Draws(net())
+        model.compile("sgd", lr=0.1)
+        disturb(world)
+        rows.append(model.fit(*data(), batch_size=BATCH, epochs=2, seed=seed, verbose=0).history)
+        models.append(model)
+    assert same_state(models[0], models[1])
+    assert rows[0] == rows[1]
+    assert not same_state(models[0], models[2])
+    assert len(set(rows[0]["loss"])) == 2
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_random_state_is_given_back(kind: str) -> None:
     model = ours()

@@ -3,7 +3,8 @@ import math
 import pytest
 
 from easyconv import names
-from easyconv.errors import EmptyDataError, LengthError, MissingExtraError, StateError
+from easyconv.callbacks import EarlyStopping
+from easyconv.errors import EmptyDataError, LengthError, MissingExtraError
 from easyconv.visualize import plot_curves
 
 
@@ -73,6 +74,12 @@ def test_unknown_names_get_no_best():
     assert plot_curves([{"oddity": 1.0}, {"oddity": 2.0}], [1, 2]).axes[0].get_title(loc="right") == ""
 
 
+@pytest.mark.parametrize(("name", "best"), [("auroc", 2), ("jaccard", 2), ("top5_error", 1), ("logloss", 1)])
+def test_the_best_is_where_callbacks_see_it(name, best):
+    assert plot_curves([{name: 0.25}, {name: 0.75}], [1, 2]).axes[0].get_title(loc="right").endswith(f"epoch {best}")
+    assert EarlyStopping(f"val_{name}").larger_is_better == (best == 2)
+
+
 def test_far_losses_get_a_log_scale():
     assert plot_curves([{"loss": 10.0**-e} for e in range(5)], list(range(5))).axes[0].get_yscale() == "log"
 
@@ -90,8 +97,6 @@ def test_refusals(monkeypatch):
         plot_curves([], [])
     with pytest.raises(LengthError, match="got 1 rows and 2 epochs"):
         plot_curves([{"loss": 1.0}], [1, 2])
-    with pytest.raises(StateError, match="show=True needs a notebook"):
-        plot_curves([{"loss": 1.0}], [1], show=True)
 
     def missing(module):
         raise ImportError(module)
