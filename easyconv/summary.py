@@ -97,6 +97,10 @@ class Summary:
     def __str__(self) -> str:
         return _table(self)
 
+    def __repr__(self) -> str:
+        # Short, for `model.summary()` at a prompt has printed the table already.
+        return f"Summary({self.title!r}, {self.parameters:,} parameters)"
+
 
 def summarize(net: nn.Module, example: Any, *, title: str | None = None, depth: int = 3) -> Summary:
     """Table of a net's layers, found with one forward pass in evaluation mode.

@@ -66,8 +66,8 @@ DAMAGED = {
         "Not in the net: weight, bias",
     ),
     "of the wrapper": (
-        lambda proof: weights_file(nn.ModuleDict({"net": small_net()})),
-        "Not in the net: net.0.weight",
+        lambda proof: weights_file(nn.ModuleDict({"student": small_net()})),
+        "Not in the net: student.0.weight",
         "take the prefix away",
     ),
     "a whole model": (lambda proof: saved(small_net()), "holds more than tensors", "state_dict()"),

@@ -919,7 +919,7 @@ MAKING = [
         EasyconvError,
         (
             "There is no layer 'net.00'.",
-            "Choose one of '0', '1', '2', '3'.",
+            "Did you mean '0'?",
         ),
     ),
     Case(

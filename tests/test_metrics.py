@@ -121,10 +121,10 @@ def test_r2_of_constant_targets_is_that_of_scikit_learn():
         assert run(make_metrics("r2")[0], output, target, [1, 2]) == expected
 
 
-@pytest.mark.parametrize("name", ["mae", "r2", "accuracy"])
-def test_n_and_n_1_are_never_broadcast(name):
+@pytest.mark.parametrize(("name", "kind"), [("mae", "values"), ("r2", "values"), ("accuracy", "binary")])
+def test_n_and_n_1_are_never_broadcast(name, kind):
     values = torch.tensor([1.0, 0.0, 1.0])
-    metric = make_metrics(name, kinds="values", expects="probabilities")[0]
+    metric = make_metrics(name, kinds=kind, expects="probabilities")[0]
     assert run(metric, values[:, None], values, []) == (0 if name == "mae" else 1)
     assert run(metric, values, values[:, None], []) == (0 if name == "mae" else 1)
 

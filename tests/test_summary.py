@@ -364,3 +364,7 @@ def test_memory_follows_the_type():
     assert "400 B" in str(summarize(net, torch.zeros(1, 9)))
     net = nn.Linear(63, 32).bfloat16()
     assert "4.00 KB" in str(summarize(net, torch.zeros(1, 63, dtype=torch.bfloat16)))
+
+
+def test_at_a_prompt_the_table_is_not_followed_by_a_dump():
+    assert repr(summarize(nn.Linear(2, 3), torch.zeros(1, 2))) == "Summary('Linear', 9 parameters)"

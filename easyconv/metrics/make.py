@@ -193,6 +193,11 @@ def _named(typed: str, name: str, kind: Any, expects: Any, ignore_index: int | N
     top = _TOP_K.fullmatch(key)
     if top and int(top[1]) < 1:
         raise ArgumentError(f"The metric {typed!r} looks at no output. Give the number of outputs to look at: 'top5'.")
+    if kind == "values" and (top or key in _CLASSIFICATION or key in _CURVES or key in _KERAS_TOP_5):
+        raise ArgumentError(
+            f"The metric {typed!r} is about classes, and the loss about values. Take 'mae', 'mse', 'rmse' or 'r2', or "
+            "a loss over classes: 'cross_entropy', 'bce'."
+        )
     if top or key in _KERAS_TOP_5:
         return TopKAccuracy(int(top[1]) if top else 5, name, ignore_index=ignore_index)
     if key in _CLASSIFICATION:

@@ -8,12 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from easyconv.errors import ArgumentError, ArgumentTypeError
+from easyconv.layers.hidden import hidden_layers, marked_untrainable
 from easyconv.layers.keeping import call, kept, split_call
 from easyconv.losses import Objective
 from easyconv.nested import leaves
 from easyconv.notices import warn_user
 
-__all__ = ["check_call", "check_ending", "check_output", "require_tensors", "warn_of_idle_optimizer"]
+__all__ = [
+    "check_call",
+    "check_ending",
+    "check_output",
+    "require_tensors",
+    "warn_of_idle_optimizer",
+    "warn_of_untrained_layers",
+]
 
 # What autograd calls steps that change the form of a tensor and no value.
 _FORMS = (
@@ -251,6 +259,22 @@ def warn_of_idle_optimizer(optimizer: Any) -> None:
         warn_user(
             "The optimizer's learning rate is 0, so no weight will change unless a schedule raises it. Give the "
             "optimizer lr=0.001 or so."
+        )
+
+
+def warn_of_untrained_layers(net: nn.Module) -> None:
+    """Warn of layers that torch does not know of, and of layers that only Keras would call frozen."""
+    hidden = hidden_layers(net)
+    if hidden:
+        warn_user(
+            f"The layers in {', '.join(map(repr, hidden))} stand in a plain list, tuple or dict, where torch does not "
+            "see them: they are neither trained nor saved. Use torch.nn.ModuleList or torch.nn.ModuleDict."
+        )
+    marked = marked_untrainable(net)
+    if marked:
+        warn_user(
+            f"trainable=False on {', '.join(map(repr, marked))} is Keras's word, which torch does not look at: these "
+            "layers are trained. Call model.freeze(name)."
         )
 
 

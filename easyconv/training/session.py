@@ -17,7 +17,7 @@ from easyconv.metrics import Metric
 from easyconv.notices import warn_user
 from easyconv.seed import kept_random_state
 from easyconv.training import loop
-from easyconv.training.advice import warn_of_idle_optimizer
+from easyconv.training.advice import warn_of_idle_optimizer, warn_of_untrained_layers
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.callback import CallbackList
 from easyconv.training.history import History
@@ -234,6 +234,7 @@ class Session:
         else:
             self.recipe.optimizer.adopt(self.optimizer, net)
         warn_of_idle_optimizer(self.optimizer)
+        warn_of_untrained_layers(net)
         return self.optimizer
 
     def _metrics(self) -> tuple[Metric, ...]:

@@ -331,3 +331,44 @@ def test_a_misspelt_event_of_a_callback_is_noticed() -> None:
     model.compile()
     with pytest.warns(EasyconvWarning, match="Mine.on_epoch_ends is no event.*Did you mean 'on_epoch_end'"):
         model.fit([[0.0], [1.0]], [0, 1], callbacks=Mine(), verbose=0)
+
+
+def test_layers_that_torch_does_not_see_are_noticed() -> None:
+    class Net(ec.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = [ec.layers.Dense(4), ec.layers.Dense(4)]
+            self.head = ec.layers.Dense(2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for block in self.blocks:
+                x = block(x)
+            return self.head(x)
+
+    model = Net()
+    model.compile()
+    with pytest.warns(EasyconvWarning, match="'blocks' stand in a plain list.*torch.nn.ModuleList"):
+        model.fit([[0.0], [1.0]], [0, 1], verbose=0)
+
+
+def test_the_mark_of_keras_on_a_layer_is_noticed() -> None:
+    model = ec.Sequential([ec.layers.Dense(4), ec.layers.Dense(2)])
+    model[0].trainable = False
+    model.compile()
+    with pytest.warns(EasyconvWarning, match="trainable=False on '0' is Keras's word.*model.freeze"):
+        model.fit([[0.0], [1.0]], [0, 1], verbose=0)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "f1", "top3"])
+def test_metrics_of_classes_are_refused_for_values(name: str) -> None:
+    with pytest.raises(ArgumentError, match=f"The metric '{name}' is about classes, and the loss about values"):
+        ec.Sequential([ec.layers.Dense(1)]).compile(loss="mse", metrics=[name])
+
+
+@pytest.mark.parametrize("what", ["loss", "metrics"])
+def test_the_order_of_keras_is_noticed(what: str) -> None:
+    def pinball(y_true: Tensor, y_pred: Tensor) -> Tensor:
+        return torch.maximum(0.9 * (y_true - y_pred), 0.1 * (y_pred - y_true)).mean()
+
+    with pytest.raises(ArgumentError, match=r"takes \(y_true, y_pred\), as in Keras.*def f\(y_pred, y_true\)"):
+        ec.Sequential([ec.layers.Dense(1)]).compile(**{what: pinball})  # type: ignore[arg-type]
