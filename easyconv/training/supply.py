@@ -32,11 +32,12 @@ class Supply:
         Counts the passes, also over several calls of ``fit``.
     name : str, default "x"
         Names the source in errors.
-    argument : str, default "steps"
-        What the user calls ``steps``.
+    argument : str, optional
+        What the user calls ``steps``; ``"steps"``, or ``"steps_per_epoch"`` for training.
     """
 
     purpose = CHECK
+    argument = "steps"
     goes_on = False
     """Whether a pass goes on in the source where the last one stopped, and starts again there where it ends."""
 
@@ -48,14 +49,15 @@ class Supply:
         progress: Progress | None = None,
         *,
         name: str = "x",
-        argument: str = "steps",
+        argument: str | None = None,
     ) -> None:
         self.source = source
         self.steps = steps
         self.seed = seed
         self.progress = progress if progress is not None else Progress()
         self.name = name
-        self.argument = argument
+        if argument is not None:
+            self.argument = argument
         self._current: Iterator[Batch] | None = None
         self._given = False
 
@@ -145,19 +147,8 @@ class TrainingSupply(Supply):
     """
 
     purpose = ORDER
+    argument = "steps_per_epoch"
     goes_on = True
-
-    def __init__(
-        self,
-        source: Source,
-        steps: int | None = None,
-        seed: int | None = None,
-        progress: Progress | None = None,
-        *,
-        name: str = "x",
-        argument: str = "steps_per_epoch",
-    ) -> None:
-        super().__init__(source, steps, seed, progress, name=name, argument=argument)
 
 
 def _empty(name: str) -> str:
