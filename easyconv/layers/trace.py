@@ -16,7 +16,7 @@ from easyconv.layers.keeping import kept
 
 __all__ = ["FORWARD_ERRORS", "LayerRow", "explain", "takes_hooks", "trace_shapes"]
 
-FORWARD_ERRORS = (RuntimeError, ValueError, IndexError, TypeError)
+FORWARD_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError)
 _MAXIMUM_ROWS = 20
 _tracing: ContextVar[bool] = ContextVar("_tracing", default=False)
 
@@ -187,7 +187,7 @@ def explain(net: nn.Module, args: Any, kwargs: Any, error: BaseException) -> Sha
     except FORWARD_ERRORS as again:
         if not _explainable(again) or not tracer.open:
             return None
-        if isinstance(again, TypeError) and not _is_of_torch(tracer.open[-1].module):
+        if isinstance(again, (TypeError, AttributeError)) and not _is_of_torch(tracer.open[-1].module):
             return None
         return _explained(tracer, again)
     finally:

@@ -105,6 +105,11 @@ class Prepared:
         """
         if class_weight is None:
             return
+        if self.objective is None:
+            raise ArgumentError(
+                "class_weight is not possible with a compute_loss or train_step of your own: only you know what the "
+                "targets are. Pass sample_weight, which compute_loss(output, target, sample_weight) gets."
+            )
         rule = self.target_rule
         if not isinstance(rule, TargetRule) or rule.kind not in ("classes", "binary") or not rule.output_shape:
             raise ArgumentError(

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import easyconv as ec
 from easyconv import layers
 from easyconv.errors import ArgumentError, ShapeError
 from easyconv.layers.trace import LayerRow, explain, trace_shapes
@@ -172,3 +173,24 @@ def test_trace_shapes_of_an_unbuilt_net_names_plain_classes():
         ("Flatten", (1, 36)),
         ("Linear", (1, 2)),
     ]
+
+
+def test_a_layer_that_gets_a_tuple_is_named():
+    net = ec.Sequential([nn.LSTM(3, 8, batch_first=True), nn.Flatten(), nn.Linear(8, 2)])
+    with pytest.raises(ShapeError, match=r"Layer '1' \(Flatten.*has no attribute 'flatten'") as caught:
+        net(torch.rand(2, 5, 3))
+    assert isinstance(caught.value, AttributeError)
+
+
+def test_a_slip_in_the_users_own_forward_stays_what_it_is():
+    class Slip(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc2 = nn.Linear(2, 2)
+
+        def forward(self, x):
+            return self.fc22(x)
+
+    with pytest.raises(AttributeError, match="fc22") as caught:
+        ec.Model(Slip())(torch.zeros(1, 2))
+    assert not isinstance(caught.value, ShapeError)

@@ -219,3 +219,14 @@ def test_several_inputs_and_outputs(named: bool, source: str) -> None:
     expected = plain(left, right)
     for index, key in enumerate(("kind", "size")):
         np.testing.assert_allclose(predicted[key if named else index], expected[index].detach().numpy(), rtol=1e-5)
+
+
+def test_class_weight_beside_a_loss_of_ones_own_says_why_not() -> None:
+    class Own(ec.Model):
+        def compute_loss(self, output: Any, target: Any, sample_weight: Any = None) -> Any:
+            return functional.cross_entropy(output, target)
+
+    model = Own(nn.Linear(3, 2))
+    model.compile()
+    with pytest.raises(ArgumentError, match="class_weight is not possible with a compute_loss or train_step"):
+        model.fit(torch.rand(4, 3), [0, 1, 0, 1], class_weight={0: 2.0}, verbose=0)
