@@ -3,7 +3,7 @@
 import hashlib
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 
 from easyconv.arguments import check_integer
 
-__all__ = ["derive", "kept_random_state", "seed_all", "seed_for", "set_seed"]
+__all__ = ["derive", "kept_random_state", "random_state", "seed_all", "seed_for", "set_seed"]
 
 
 def derive(seed: int, *key: int) -> int:
@@ -77,24 +77,43 @@ def set_seed(seed: int) -> None:
     seed_all(check_integer("seed", seed, minimum=0))
 
 
-@contextmanager
-def kept_random_state(device: torch.device | None = None) -> Iterator[None]:
-    """Give back the global random state of Python, NumPy and torch as it was found.
+def random_state(device: torch.device | None = None) -> Callable[[], None]:
+    """Note the global random state of Python, NumPy and torch; what is returned gives it back.
 
     Parameters
     ----------
     device : torch.device, optional
-        The block may be the first to use it; CUDA is started for it now, for else there is no state to give back.
+        May be used for the first time before the state is given back; CUDA is started for it now, for else there is no
+        state to note.
+
+    Examples
+    --------
+    >>> give_back = random_state()
+    >>> first = torch.rand(1)
+    >>> give_back()
+    >>> bool(first == torch.rand(1))
+    True
     """
     if device is not None and device.type == "cuda":
         torch.cuda.init()  # type: ignore[no-untyped-call]
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
+
+    def give_back() -> None:
         random.setstate(python)
         np.random.set_state(numpy)
         torch.set_rng_state(cpu)
         if devices:
             torch.cuda.set_rng_state_all(devices)
+
+    return give_back
+
+
+@contextmanager
+def kept_random_state(device: torch.device | None = None) -> Iterator[None]:
+    """Give back the global random state as it was found before the block; see `random_state`."""
+    give_back = random_state(device)
+    try:
+        yield
+    finally:
+        give_back()

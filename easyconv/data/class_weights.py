@@ -12,9 +12,7 @@ from easyconv.errors import ArgumentError, ArgumentTypeError, LabelError
 __all__ = ["class_weights", "weights_for"]
 
 
-def class_weights(
-    class_weight: Any, num_classes: int, *, targets: Tensor | None = None, counts: Tensor | None = None
-) -> Tensor:
+def class_weights(class_weight: Any, num_classes: int, *, targets: Tensor | None = None) -> Tensor:
     """The weight of every class, as a tensor of shape (C,).
 
     Parameters
@@ -26,8 +24,6 @@ def class_weights(
         Number of classes, C.
     targets : Tensor, optional
         All labels, as `weights_for` takes them; for ``"balanced"``.
-    counts : Tensor of shape (C,), optional
-        How often each class occurs; instead of ``targets``.
 
     Returns
     -------
@@ -54,7 +50,7 @@ def class_weights(
     """
     num_classes = check_integer("num_classes", num_classes, minimum=1)
     if isinstance(class_weight, str):
-        return _balanced(class_weight, num_classes, targets, counts)
+        return _balanced(class_weight, num_classes, targets)
     if isinstance(class_weight, Mapping):
         return _from_dict(class_weight, num_classes)
     if not hasattr(class_weight, "__len__") or isinstance(class_weight, (bytes, set, frozenset)):
@@ -113,21 +109,20 @@ def _class_numbers(targets: Tensor, num_classes: int) -> Tensor:
     )
 
 
-def _balanced(word: str, num_classes: int, targets: Tensor | None, counts: Tensor | None) -> Tensor:
+def _balanced(word: str, num_classes: int, targets: Tensor | None) -> Tensor:
     if word != "balanced":
         raise ArgumentError(
             f"class_weight must be a dict, a list or 'balanced', got {word!r}. A dict maps numbers of classes to "
             "weights, a list has one weight per class."
         )
-    if counts is None:
-        if targets is None:
-            raise ArgumentError(
-                "class_weight='balanced' needs all labels, which this data does not tell. Pass arrays, a data set that "
-                "keeps its labels in .targets, or one weight per class."
-            )
-        numbers = _class_numbers(targets, num_classes).cpu()
-        # Labels below 0 are those that the loss ignores.
-        counts = torch.bincount(numbers[numbers >= 0], minlength=num_classes)
+    if targets is None:
+        raise ArgumentError(
+            "class_weight='balanced' needs all labels, which this data does not tell. Pass arrays, a data set that "
+            "keeps its labels in .targets, or one weight per class."
+        )
+    numbers = _class_numbers(targets, num_classes).cpu()
+    # Labels below 0 are those that the loss ignores.
+    counts = torch.bincount(numbers[numbers >= 0], minlength=num_classes)
     if counts.numel() != num_classes:
         raise LabelError(
             f"class_weight='balanced': the labels go up to {counts.numel() - 1}, but there are {num_classes} classes. "

@@ -1,13 +1,9 @@
 """Batches that somebody else makes: loaders, lists of batches, generators."""
 
-import random
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
-import torch
 
 from easyconv.data.batch import Batch
 from easyconv.data.familiar import Familiar
@@ -15,7 +11,7 @@ from easyconv.data.inputs import check_inputs
 from easyconv.data.source import Binding, Source, located, to_batch
 from easyconv.errors import DataError, EmptyDataError
 from easyconv.nested import map_tree
-from easyconv.seed import seed_all
+from easyconv.seed import random_state, seed_all
 
 __all__ = ["IterableSource", "StreamSource"]
 
@@ -54,7 +50,7 @@ class StreamSource(Source):
 
     def _random_state(self) -> Callable[[], None]:
         """Gives back the state of all generators that the source draws from."""
-        return _random_state()
+        return random_state()
 
     def _why_empty(self) -> str:
         return "The source gave no batch. Check that it is not used up already, and that its data is not empty."
@@ -164,6 +160,7 @@ class IterableSource(StreamSource):
 
     Examples
     --------
+    >>> import torch
     >>> source = IterableSource([(torch.zeros(2, 3), torch.zeros(2))])
     >>> source.bind()
     >>> [len(batch.x) for batch in source.batches()]
@@ -202,14 +199,3 @@ def _collate_hint(error: Exception) -> str:
     if "stack expects each tensor to be equal size" in text or "equal size" in text:
         return ". The samples have different shapes: resize, crop or pad them to one, in the data set's transform."
     return ""
-
-
-def _random_state() -> Callable[[], None]:
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-
-    def give_back() -> None:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(cpu)
-
-    return give_back

@@ -24,8 +24,6 @@ def test_balanced_class_weights_are_those_of_scikit_learn(labels):
     expected = np.ones(5)
     expected[present] = compute_class_weight("balanced", classes=present, y=labels)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
-    counts = torch.bincount(torch.tensor(labels), minlength=5)
-    assert torch.equal(class_weights("balanced", 5, counts=counts), found)
 
 
 @pytest.mark.parametrize("values", [[1, 2.5], (1, 2.5), np.array([1, 2.5]), torch.tensor([1, 2.5])])

@@ -1,6 +1,7 @@
 """What the tests of this room compare with: nets, data, and a training loop in plain torch."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -87,3 +88,23 @@ def same_state(one: nn.Module, other: nn.Module) -> bool:
     """Whether two nets hold the same bits."""
     first, second = one.state_dict(), other.state_dict()
     return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+class Watch(ec.callbacks.Callback):
+    """Notes every batch of training and of validation, and the first value of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epochs: list[int] = []
+        self.batches: list[int] = []
+        self.validated: list[int] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epochs.append(epoch)
+        self.batches.append(0)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.batches[-1] += 1
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self.validated.append(self.epochs[-1])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plain_torch import BATCH, CLASSES, data, loader, ours, same_state, small
+from plain_torch import BATCH, CLASSES, Watch, data, loader, ours, same_state, small
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
@@ -19,26 +19,6 @@ from easyconv.errors import (
     EasyconvWarning,
     EmptyDataError,
 )
-
-
-class Watch(ec.callbacks.Callback):
-    """Notes every batch of training and of validation, and the first value of each."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.epochs: list[int] = []
-        self.batches: list[int] = []
-        self.validated: list[int] = []
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epochs.append(epoch)
-        self.batches.append(0)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.batches[-1] += 1
-
-    def on_test_end(self, logs: Any = None) -> None:
-        self.validated.append(self.epochs[-1])
 
 
 class Recorder(nn.Module):
