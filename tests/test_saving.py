@@ -492,5 +492,5 @@ def test_a_file_that_does_not_fit_decides_no_shortcut(tmp_path):
 def test_a_projection_that_the_file_lacks_is_missing(tmp_path):
     fresh = nn.Sequential(ec.layers.Residual(ec.layers.Conv2D(5, 3, padding="same"), shortcut="conv"))
     torch.save({"0.main.weight": torch.zeros(5, 3, 3, 3), "0.main.bias": torch.zeros(5)}, tmp_path / "w.pt")
-    with pytest.raises(WeightsError, match=r"Missing in the file: 0\.shortcut\.projection\.weight"):
+    with pytest.raises(WeightsError, match=r"Missing in the file: 0\.shortcut\.0\.weight"):
         load_weights(fresh, tmp_path / "w.pt")

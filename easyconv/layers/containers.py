@@ -173,7 +173,7 @@ class Residual(nn.Module):
 
     Notes
     -----
-    Children are called ``main``, ``shortcut`` (with ``projection`` and ``norm`` where it projects) and ``activation``.
+    Children are called ``main``, ``shortcut`` (a convolution and a norm where it projects) and ``activation``.
 
     Raises
     ------
@@ -192,7 +192,7 @@ class Residual(nn.Module):
     >>> block = layers.Residual([layers.Conv2D(8, 3, stride=2, padding="same"), layers.BatchNorm()], activation="relu")
     >>> block(torch.zeros(2, 3, 8, 8)).shape
     torch.Size([2, 8, 4, 4])
-    >>> block.shortcut.projection
+    >>> block.shortcut[0]
     Conv2d(3, 8, kernel_size=(1, 1), stride=(2, 2), bias=False)
     """
 

@@ -5,7 +5,7 @@ is taken when the layer is made (so that the order in which sizes become known c
 device), and sizes that are known as soon as a ``state_dict`` is loaded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,13 +56,16 @@ def become(module: nn.Module, plain: type[nn.Module]) -> None:
         handle = module.__dict__.pop(name, None)
         if handle is not None:
             handle.remove()
-    module.__dict__.pop("_seed", None)
+    for name in ("_seed", "init"):
+        module.__dict__.pop(name, None)
     module.__class__ = plain
 
 
 class SeededLazy(LazyModuleMixin):
     """What torch's lazy modules lack: seeded initial values, and sizes taken from a loaded ``state_dict``."""
 
+    init: Callable[[nn.Module], None] | None = None
+    """Fills the layer in place of torch's own initial values."""
     _seed: int
     _parameters: dict[str, Any]
 
@@ -88,12 +91,16 @@ class SeededLazy(LazyModuleMixin):
         if "_seed" not in self.__dict__ or self.has_uninitialized_params():  # type: ignore[misc]
             return
         kept = dict(self._parameters)
+        if all(value is None or value.is_meta for value in kept.values()):
+            return
         for name, value in kept.items():
             if value is not None:
                 self._parameters[name] = nn.Parameter(torch.empty(value.shape, dtype=torch.float32, device="cpu"))
         try:
             with drawn_from(self._seed):
                 super().reset_parameters()  # type: ignore[misc]
+                if self.init is not None:
+                    self.init(self)  # type: ignore[arg-type]
             with torch.no_grad():
                 for name, value in kept.items():
                     if value is not None:

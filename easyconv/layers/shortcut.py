@@ -62,16 +62,14 @@ class _Projection(SeededLazy, nn.Module):
 
 
 class AutoShortcut(Undecided, nn.Sequential):
-    """Becomes ``nn.Identity``, or an ``nn.Sequential`` of ``projection`` and ``norm``, in place.
+    """Becomes ``nn.Identity``, or an ``nn.Sequential`` of a 1x1 convolution and a batch norm, in place.
 
     The parameters of the projection are there from the start, so that an optimizer that is made before the shapes are
     known holds them; where it becomes the identity they are left empty.
     """
 
     def __init__(self, *, always: bool) -> None:
-        super().__init__()
-        self.projection = _Projection()
-        self.norm = LazyBatchNorm()
+        super().__init__(_Projection(), LazyBatchNorm())
         self._always = always
 
     def decide(self, x: torch.Tensor, y: torch.Tensor) -> None:
@@ -80,11 +78,11 @@ class AutoShortcut(Undecided, nn.Sequential):
             self._become_identity()
             return
         stride = _stride(x, y)
-        holder = self._modules["projection"]
+        holder = self._modules["0"]
         with torch.inference_mode(False), torch.no_grad():
             plain = holder.plain(x, y.shape[1], stride)  # type: ignore[operator]
         plain.training = self.training
-        self._modules["projection"] = plain
+        self._modules["0"] = plain
         del self.__dict__["_always"]
         self.__class__ = nn.Sequential  # type: ignore[assignment]
 

@@ -13,6 +13,7 @@ from easyconv.arguments import check_integer
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, StateError
 from easyconv.layers import freezing
 from easyconv.layers.build import device_and_dtype, dry_run, example_of
+from easyconv.layers.initializers import InitLike, initialize, make_init
 from easyconv.layers.keeping import call
 from easyconv.layers.lazy import is_built, require_built
 from easyconv.layers.trace import FORWARD_ERRORS, explain
@@ -35,13 +36,18 @@ class Buildable(nn.Module):
         Shape of one sample, channels first and without the batch.
     name : str, optional
         What summaries call the model.
+    init : str or callable, optional
+        Initial weights of convolutions and dense layers.
     """
 
-    def __init__(self, net: nn.Module | None = None, *, input_shape: Any = None, name: str | None = None) -> None:
+    def __init__(
+        self, net: nn.Module | None = None, *, input_shape: Any = None, name: str | None = None, init: InitLike = None
+    ) -> None:
         super().__init__()
         self._inputs: Any = None
         """One row of what the net takes, on the meta device: shapes and types without memory."""
         self._declared_shape = input_shape
+        self._declared_init = make_init(init) and init
         self._name = _checked_name(name)
         if net is not None:
             self.net = _checked_net(net, type(self))
@@ -349,15 +355,17 @@ class Buildable(nn.Module):
 
 
 def _building_at_the_end(init: Callable[..., None]) -> Callable[..., None]:
-    """The same constructor, which infers sizes as ``input_shape`` says once the subclass has made its layers."""
+    """The same constructor, which sees to ``init`` and ``input_shape`` once the subclass has made its layers."""
 
     @wraps(init)
     def constructor(self: Buildable, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
         # Only the class that is being made knows when the last layer is there, not those that it derives from.
-        shape = self.__dict__.get("_declared_shape")
-        if shape is not None and type(self).__init__ is constructor:
-            self._declared_shape = None
+        if type(self).__init__ is not constructor:
+            return
+        initialize(self, self.__dict__.pop("_declared_init", None))
+        shape = self.__dict__.pop("_declared_shape", None)
+        if shape is not None:
             self.build(shape)
 
     return constructor

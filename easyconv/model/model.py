@@ -11,6 +11,7 @@ from easyconv.callbacks.progress import Verbosity, progress_callbacks
 from easyconv.data.batch import Batch
 from easyconv.data.sources import DEFAULT_BATCH_SIZE, Source, make_source
 from easyconv.errors import ArgumentError, NotCompiledError, StateError
+from easyconv.layers.initializers import InitLike
 from easyconv.model.buildable import Buildable
 from easyconv.training.callback import Callback, CallbackList
 from easyconv.training.feeding import make_sources
@@ -57,6 +58,9 @@ class Model(Buildable):
         Without it they are inferred from the first data.
     name : str, optional
         What summaries call the model; the name of the class by default.
+    init : str or callable, optional
+        Initial weights of all convolutions and dense layers, whose biases become zero: ``"he"``, ``"glorot"``,
+        ``"lecun"``, ``"alexnet"`` and others, see `easyconv.layers.initialize`. Torch's own by default.
 
     Raises
     ------
@@ -78,8 +82,10 @@ class Model(Buildable):
     (100, 10)
     """
 
-    def __init__(self, net: nn.Module | None = None, *, input_shape: Any = None, name: str | None = None) -> None:
-        super().__init__(net, input_shape=input_shape, name=name)
+    def __init__(
+        self, net: nn.Module | None = None, *, input_shape: Any = None, name: str | None = None, init: InitLike = None
+    ) -> None:
+        super().__init__(net, input_shape=input_shape, name=name, init=init)
         self._session: Session | None = None
         self._history = History()
 

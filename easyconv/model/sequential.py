@@ -7,6 +7,7 @@ from torch import nn
 
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError
 from easyconv.layers.build import dry_run
+from easyconv.layers.initializers import InitLike
 from easyconv.model.model import Model
 
 __all__ = ["Sequential"]
@@ -25,6 +26,8 @@ class Sequential(Model, nn.Sequential):
         Shape of one sample, channels first and without the batch; sizes are then inferred at once.
     name : str, optional
         What summaries call the model.
+    init : str or callable, optional
+        Initial weights of all convolutions and dense layers, as in :class:`Model`.
 
     Raises
     ------
@@ -47,8 +50,8 @@ class Sequential(Model, nn.Sequential):
     2
     """
 
-    def __init__(self, *layers: Any, input_shape: Any = None, name: str | None = None) -> None:
-        super().__init__(input_shape=input_shape, name=name)
+    def __init__(self, *layers: Any, input_shape: Any = None, name: str | None = None, init: InitLike = None) -> None:
+        super().__init__(input_shape=input_shape, name=name, init=init)
         for layer_name, layer in _named(layers):
             self.add(layer, layer_name)
 

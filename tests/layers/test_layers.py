@@ -311,7 +311,7 @@ def test_residual_identity_and_projection():
     wide = layers.Residual([layers.Conv2D(6, 3, 2, padding="same"), layers.BatchNorm()])
     weight = next(wide.shortcut.parameters())
     out = wide(x)
-    assert wide.shortcut.projection.weight is weight
+    assert wide.shortcut[0].weight is weight
     assert type(wide.shortcut) is nn.Sequential
     projected = F.conv2d(x, weight, stride=2)
     expected = wide.main(x) + F.batch_norm(projected, None, None, training=True)
@@ -339,7 +339,7 @@ def test_residual_shortcuts():
     x = torch.randn(4, 5)
     linear = layers.Residual(layers.Dense(7))
     assert linear(x).shape == (4, 7)
-    assert type(linear.shortcut.projection) is nn.Linear
+    assert type(linear.shortcut[0]) is nn.Linear
     forced = layers.Residual(layers.Dense(5), "conv")
     forced(x)
     assert type(forced.shortcut) is nn.Sequential
@@ -359,7 +359,7 @@ def test_shortcut_is_seeded():
         block = layers.Residual(layers.Conv2D(6, 3, 2, padding="same"))
         torch.rand(int(torch.randint(9, ())))
         block(torch.zeros(shape))
-        return block.shortcut.projection.weight
+        return block.shortcut[0].weight
 
     assert torch.equal(weights((1, 3, 8, 8)), weights((2, 3, 5, 5)))
 
