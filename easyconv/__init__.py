@@ -1,6 +1,6 @@
 """easyconv: Keras's verbs, PyTorch's modules, a hand-written loop's speed."""
 
-from easyconv import callbacks, data, errors, layers, losses, metrics, optim, visualize
+from easyconv import callbacks, data, errors, layers, losses, metrics, optim, visualize, zoo
 from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
 from easyconv.model import Model, Sequential
 from easyconv.seed import set_seed
@@ -26,6 +26,7 @@ __all__ = [
     "optim",
     "set_seed",
     "visualize",
+    "zoo",
 ]
 
 __version__ = "0.1.0"
