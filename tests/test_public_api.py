@@ -161,5 +161,5 @@ def test_defaults_that_were_promised():
 
 
 def test_the_constructor_still_shows_its_arguments():
-    assert list(inspect.signature(ec.Model).parameters) == ["net", "input_shape", "name"]
-    assert list(inspect.signature(ec.Sequential).parameters) == ["layers", "input_shape", "name"]
+    assert list(inspect.signature(ec.Model).parameters) == ["net", "input_shape", "name", "init"]
+    assert list(inspect.signature(ec.Sequential).parameters) == ["layers", "input_shape", "name", "init"]

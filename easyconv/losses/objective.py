@@ -136,8 +136,8 @@ class _One(Objective):
             raise ArgumentError(
                 f"The net gives {describe(output)}, and there is one target, {describe(target)}: the loss "
                 f"{self.name!r} cannot compare them. Pass one target for each output. Where the net gives further "
-                "outputs in training only, switch them off (aux_logits=False for nets of torchvision), or take a "
-                "function loss(output, target) that sees to both."
+                "outputs in training only, give them as a named tuple (logits, aux_logits), whose auxiliary losses are "
+                "added, or take a function loss(output, target) that sees to all."
             )
         losses = dict.fromkeys(keys_of(output), self._loss)
         return _weighted_sum(losses, dict.fromkeys(losses, 1.0), output, target, sample_weight)

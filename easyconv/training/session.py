@@ -18,6 +18,7 @@ from easyconv.notices import warn_user
 from easyconv.seed import kept_random_state
 from easyconv.training import loop
 from easyconv.training.advice import warn_of_idle_optimizer, warn_of_untrained_layers
+from easyconv.training.auxiliary import with_auxiliary_losses
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.callback import CallbackList
 from easyconv.training.history import History
@@ -312,7 +313,7 @@ def _warn_of_ignored_arguments(recipe: Recipe) -> None:
 def _loss_function(recipe: Recipe, overrides: Overrides) -> LossFunction:
     own = overrides.compute_loss
     if own is None:
-        return recipe.objective.parts
+        return with_auxiliary_losses(recipe.objective.parts)
     return lambda output, target, sample_weight: (_scalar(own(output, target, sample_weight)), {})
 
 

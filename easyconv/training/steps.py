@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from easyconv.data.batch import Batch, batch_size_of
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.keeping import call
+from easyconv.training.auxiliary import main_output
 from easyconv.training.state import Recipe, Run, StepResult
 
 __all__ = ["as_result", "eval_step", "flush", "predict_step", "train_step", "zero_grad"]
@@ -117,7 +118,7 @@ def _forward(run: Run, batch: Batch) -> tuple[Any, Tensor, Mapping[str, Tensor]]
     with run.recipe.autocast():
         output = run.forward(batch.x)
         loss, values = run.compute_loss(output, batch.y, batch.sample_weight)
-    return output, loss, values
+    return main_output(output), loss, values
 
 
 def _backward(run: Run, loss: Tensor, size: int) -> None:

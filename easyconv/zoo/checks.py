@@ -8,7 +8,7 @@ net_words = checked_keywords(
     {
         "classes": "Write num_classes=.",
         "include_top": "A net without its last layers is a slice: net[:-1].",
-        "input_shape": "Write in_channels=; the nets take images of other sizes too, small=True is for 28x28 and 32x32.",
+        "input_shape": "Write in_channels=; other sizes of images work too, small=True is for 28x28 and 32x32.",
         "input_tensor": "Call the net: net(images).",
         "pooling": "A net without its last layers is a slice: net[:-1].",
         "pretrained": 'Write weights="imagenet".',
