@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Two tests at a time on two cores: one thread each, or they wait for one another.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1
 
-.PHONY: help quickstart mnist test check format bench clean
+.PHONY: help quickstart mnist test torture check format bench zoo clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,6 +19,9 @@ mnist: $(VENV)/.tutorials ## the course's two nets on MNIST
 test: $(VENV)/.dev ## all tests, doctests included
 	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n auto
 
+torture: $(VENV)/.dev ## full-size nets with real numbers; many minutes, and 8 GB of memory
+	$(BIN)/python -m pytest -m torture
+
 check: $(VENV)/.dev ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,6 +33,9 @@ format: $(VENV)/.dev ## let ruff format the code and sort the imports
 
 bench: $(VENV)/.dev ## what fit costs, beside loops written by hand
 	$(BIN)/python tests/benchmarks/overhead.py
+
+zoo: $(VENV)/.dev ## make the table of nets in docs/zoo.md
+	$(BIN)/python docs/zoo_table.py
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,8 @@
 """easyconv: Keras's verbs, PyTorch's modules, a hand-written loop's speed."""
 
-from easyconv import callbacks, data, errors, layers, losses, metrics, optim, visualize, zoo
+from easyconv import arithmetic, callbacks, data, errors, layers, losses, metrics, optim, visualize, zoo
 from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
+from easyconv.measure import count_parameters, multiply_adds, output_shape, receptive_field
 from easyconv.model import Model, Sequential
 from easyconv.seed import set_seed
 from easyconv.training.history import History
@@ -17,13 +18,18 @@ __all__ = [
     "Sequential",
     "StepResult",
     "__version__",
+    "arithmetic",
     "callbacks",
+    "count_parameters",
     "data",
     "errors",
     "layers",
     "losses",
     "metrics",
+    "multiply_adds",
     "optim",
+    "output_shape",
+    "receptive_field",
     "set_seed",
     "visualize",
     "zoo",

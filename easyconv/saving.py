@@ -140,8 +140,7 @@ def _expected(net: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
     """What the net holds once ``state`` has decided the shortcuts that wait for their first input."""
     own = net.state_dict()
     for path, shortcut in net.named_modules(remove_duplicate=False):
-        block = path.removesuffix("shortcut")
-        if isinstance(shortcut, AutoShortcut) and shortcut.is_identity_in(state, block):
+        if isinstance(shortcut, AutoShortcut) and shortcut.is_identity_in(state, path):
             own = {name: value for name, value in own.items() if not name.startswith(f"{path}.")}
     return own
 

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from easyconv.arguments import check_integer
 from easyconv.errors import ArgumentTypeError
 from easyconv.layers.lazy import require_built
-from easyconv.tracing import Field, Reach, Seen, Trace, observe
+from easyconv.tracing import Seen, in_words, observe
 
 __all__ = ["LayerRow", "Summary", "summarize"]
 
@@ -241,7 +241,7 @@ def _row(
     calls = seen.get(id(module), [])
     last = calls[-1] if calls else None
     work = sum(_per_sample(seen.get(id(m), []), samples) for m in modules)
-    receptive_field, jump = _what_it_sees(last.trace) if last else (None, None)
+    receptive_field, jump = in_words(last.trace) if last else (None, None)
     return LayerRow(
         name=name,
         kind=type(module).__name__,
@@ -262,14 +262,6 @@ def _shows_field(module: nn.Module, call: Seen, work: int, *, whole: bool) -> bo
     if any(module.children()) and not whole:
         return call.multiply_adds > 0
     return call.sees or work > 0
-
-
-def _what_it_sees(trace: Trace) -> tuple[tuple[int, ...] | str | None, tuple[int, ...] | None]:
-    if isinstance(trace, Field):
-        return trace.size, trace.jump
-    if trace is Reach.UNKNOWN:
-        return "?", None
-    return ("all" if trace in (Reach.ALL, Reach.MIXED) else None), None
 
 
 def _per_sample(calls: list[Seen], samples: int) -> int:

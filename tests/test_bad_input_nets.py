@@ -744,7 +744,7 @@ MAKING = [
         ArgumentTypeError,
         (
             "A layer must be a torch.nn.Module, got the function 'relu'.",
-            "Wrap it: ec.layers.Activation(function).",
+            "Wrap it: ec.layers.Lambda(function).",
         ),
     ),
     Case(

@@ -362,7 +362,9 @@ def test_further_outputs_in_training_are_refused_before_the_first_step():
     model = ec.Model(net)
     model.compile(optimizer="sgd", loss="cross_entropy")
     x, y = torch.rand(6, 4), torch.arange(6) % 3
-    with pytest.raises(ArgumentError, match=r"The net gives a tuple.*in training only.*named tuple \(logits, aux_logits\)"):
+    with pytest.raises(
+        ArgumentError, match=r"The net gives a tuple.*in training only.*named tuple \(logits, aux_logits\)"
+    ):
         model.fit(x, y, verbose=0)
     assert all(torch.equal(value, before[name]) for name, value in net.head.state_dict().items())
     model.compile(optimizer="sgd", loss=lambda o, t: functional.cross_entropy(o[0] if isinstance(o, tuple) else o, t))

@@ -54,8 +54,8 @@ def test_a_step_is_that_of_torch(name):
 def test_signatures_are_torch_s_without_params(name):
     ours = inspect.signature(getattr(optim, name)).parameters
     theirs = inspect.signature(getattr(torch.optim, name)).parameters
-    assert list(ours) == list(theirs)[1:]
-    assert all(ours[key].default == theirs[key].default for key in ours)
+    assert list(ours) == [*list(theirs)[1:], "groups"]
+    assert all(ours[key].default == theirs[key].default for key in ours if key != "groups")
     assert f"torch.optim.{name}" in getattr(optim, name).__doc__
 
 
@@ -197,6 +197,14 @@ def test_scale_lr_stops_at_the_least():
     assert rates(optimizer) == [0.5, 0.1]
     scale_lr(optimizer, 0.1, min_lr=0.2)
     assert rates(optimizer) == [0.2, 0.1]
+
+
+def test_groups_that_share_a_rate_that_is_a_tensor_are_scaled_once():
+    rate = torch.tensor(1.0)
+    parts = [{"params": [torch.zeros(1)]}, {"params": [torch.zeros(1)]}]
+    optimizer = torch.optim.SGD(parts, lr=rate)
+    assert scale_lr(optimizer, 0.5) == 0.5
+    assert rates(optimizer) == [0.5, 0.5]
 
 
 def test_a_rate_that_is_a_tensor_stays_that_tensor():

@@ -14,7 +14,18 @@ import easyconv as ec
 
 ROOT = Path(__file__).parent.parent
 MODULES = ["easyconv", *(info.name for info in pkgutil.walk_packages(ec.__path__, "easyconv."))]
-PACKAGES = [ec, ec.callbacks, ec.data, ec.errors, ec.layers, ec.losses, ec.metrics, ec.optim, ec.visualize]
+PACKAGES = [
+    ec,
+    ec.arithmetic,
+    ec.callbacks,
+    ec.data,
+    ec.errors,
+    ec.layers,
+    ec.losses,
+    ec.metrics,
+    ec.optim,
+    ec.visualize,
+]
 ERRORS = {name: getattr(ec.errors, name) for name in ec.errors.__all__}
 
 

@@ -5,14 +5,35 @@ class at the first forward pass. Arguments have torch's names; the layout is cha
 """
 
 from easyconv.layers.activations import Activation
-from easyconv.layers.blocks import ConvBlock, InceptionA
+from easyconv.layers.blocks import (
+    BasicBlock,
+    Bottleneck,
+    ConvBlock,
+    DenseBlock,
+    DepthwiseSeparable,
+    InceptionA,
+    InceptionNaive,
+    InceptionV1,
+    InceptionV3A,
+    InceptionV3B,
+    InceptionV3C,
+    InceptionV3D,
+    InceptionV3E,
+    InvertedResidual,
+    PreActBlock,
+    ResidualUnit,
+    SqueezeExcite,
+    Transition,
+)
 from easyconv.layers.containers import Parallel, Residual
 from easyconv.layers.convolution import Conv1D, Conv2D, Conv3D, ConvTranspose2D
 from easyconv.layers.dense import Dense, Embedding
+from easyconv.layers.function import Lambda
 from easyconv.layers.global_pooling import GlobalAvgPool1D, GlobalAvgPool2D, GlobalMaxPool1D, GlobalMaxPool2D
+from easyconv.layers.initializers import initialize
 from easyconv.layers.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from easyconv.layers.pooling import AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D
-from easyconv.layers.reshaping import Dropout, Dropout2D, Flatten, Reshape, Upsample, ZeroPad2D
+from easyconv.layers.reshaping import Dropout, Dropout2D, Flatten, Permute, Reshape, Upsample, ZeroPad2D
 from easyconv.names import suggest
 
 __all__ = [
@@ -20,13 +41,17 @@ __all__ = [
     "AvgPool1D",
     "AvgPool2D",
     "AvgPool3D",
+    "BasicBlock",
     "BatchNorm",
+    "Bottleneck",
     "Conv1D",
     "Conv2D",
     "Conv3D",
     "ConvBlock",
     "ConvTranspose2D",
     "Dense",
+    "DenseBlock",
+    "DepthwiseSeparable",
     "Dropout",
     "Dropout2D",
     "Embedding",
@@ -37,16 +62,31 @@ __all__ = [
     "GlobalMaxPool2D",
     "GroupNorm",
     "InceptionA",
+    "InceptionNaive",
+    "InceptionV1",
+    "InceptionV3A",
+    "InceptionV3B",
+    "InceptionV3C",
+    "InceptionV3D",
+    "InceptionV3E",
+    "InvertedResidual",
+    "Lambda",
     "LayerNorm",
     "LocalResponseNorm",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
     "Parallel",
+    "Permute",
+    "PreActBlock",
     "Reshape",
     "Residual",
+    "ResidualUnit",
+    "SqueezeExcite",
+    "Transition",
     "Upsample",
     "ZeroPad2D",
+    "initialize",
 ]
 
 _KERAS_NAMES = {
@@ -64,6 +104,7 @@ _KERAS_NAMES = {
     "MaxPooling1D": "MaxPool1D",
     "MaxPooling2D": "MaxPool2D",
     "MaxPooling3D": "MaxPool3D",
+    "SeparableConv2D": "ConvBlock(..., separable=True)",
     "SpatialDropout2D": "Dropout2D",
     "UpSampling2D": "Upsample",
     "ZeroPadding2D": "ZeroPad2D",

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from easyconv.errors import ArgumentTypeError
+from easyconv.layers.function import Lambda
 from easyconv.layers.keywords import torch_words
 from easyconv.names import look_up
 
-__all__ = ["Activation", "ActivationLike", "Function", "make_activation", "with_activation"]
+__all__ = ["Activation", "ActivationLike", "make_activation", "with_activation"]
 
 ActivationLike: TypeAlias = str | nn.Module | type[nn.Module] | Callable[[torch.Tensor], torch.Tensor] | None
 
@@ -42,22 +43,6 @@ _NAMES: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-class Function(nn.Module):
-    """A function as a module; it is copied and pickled where the function can be."""
-
-    def __init__(self, function: Callable[..., torch.Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """``function(*inputs)``."""
-        return self.function(*inputs)
-
-    def extra_repr(self) -> str:
-        """Name of the function."""
-        return str(getattr(self.function, "__name__", self.function))
-
-
 def make_activation(activation: ActivationLike) -> nn.Module:
     """Module for an activation that is given by name, class, module or function.
 
@@ -83,7 +68,7 @@ def make_activation(activation: ActivationLike) -> nn.Module:
         module: nn.Module = made(dim=1) if with_classes else made()
         return module
     if callable(activation) and not inspect.isclass(activation):
-        return Function(activation)
+        return Lambda(activation)
     raise ArgumentTypeError(
         "activation must be a name like 'relu', a torch.nn module or its class, or a function, "
         f"got {activation!r} ({type(activation).__name__})."
@@ -102,7 +87,7 @@ def Activation(activation: ActivationLike) -> nn.Module:
         ``"hardsigmoid"``, ``"hardswish"``, ``"hardtanh"``, ``"relu6"``, ``"prelu"``, ``"identity"`` (or
         ``"linear"``), with torch's default settings. ``"softmax"`` and ``"log_softmax"`` act on dimension 1, torch's
         axis of channels and classes. A module is taken as it is; a class is called without arguments; a function
-        ``tensor -> tensor`` is wrapped.
+        ``tensor -> tensor`` becomes a `Lambda`.
 
     Returns
     -------

@@ -5,7 +5,7 @@ from typing import TypeAlias
 from easyconv.arguments import check_choice, check_integer
 from easyconv.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["Size", "check_groups", "check_padding", "check_pool_padding", "check_size", "each"]
+__all__ = ["Size", "check_groups", "check_padding", "check_pool_padding", "check_size", "check_widths", "each"]
 
 Size: TypeAlias = int | tuple[int, ...]
 
@@ -73,3 +73,16 @@ def check_pool_padding(padding: object, kernel_size: Size, dimensions: int) -> S
         if pad > kernel // 2:
             raise ArgumentError(f"padding must be at most half of kernel_size={kernel_size}, got {padding}.")
     return checked
+
+
+def check_widths(name: str, values: object, count: int) -> tuple[int, ...]:
+    """Numbers of channels of ``count`` convolutions one after the other.
+
+    Examples
+    --------
+    >>> check_widths("branch3x3", [96, 128], 2)
+    (96, 128)
+    """
+    if not isinstance(values, (tuple, list)) or len(values) != count:
+        raise ArgumentTypeError(f"{name} must be {count} numbers of channels, got {values!r}.")
+    return tuple(check_integer(name, value, minimum=1) for value in values)

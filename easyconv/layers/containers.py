@@ -9,10 +9,10 @@ from torch import nn
 from easyconv.errors import ArgumentError, ArgumentTypeError, ShapeError
 from easyconv.layers.activations import ActivationLike, make_activation
 from easyconv.layers.keywords import torch_words
-from easyconv.layers.shortcut import AutoShortcut, shapes_text
+from easyconv.layers.shortcut import AutoPadding, AutoShortcut, WithShortcut, shapes_text
 from easyconv.names import look_up
 
-__all__ = ["Branch", "Merge", "Parallel", "Residual"]
+__all__ = ["Branch", "Merge", "Parallel", "Residual", "make_shortcut"]
 
 Branch: TypeAlias = nn.Module | Iterable[nn.Module] | str | None
 Merge: TypeAlias = str | Callable[[list[torch.Tensor]], torch.Tensor]
@@ -156,18 +156,56 @@ def _named(branches: tuple[Any, ...]) -> dict[str, Any]:
     return {str(index): branch for index, branch in enumerate(branches)}
 
 
-class Residual(nn.Module):
+def make_shortcut(shortcut: Branch, *, stride: int | None = None, norm: bool = True) -> nn.Module:
+    """What ``shortcut=`` means: a module, or one of the paper's options by name.
+
+    Parameters
+    ----------
+    shortcut : str, torch.nn.Module, list of modules or None
+        As `Residual` takes it.
+    stride : int, optional
+        Step of the path that it goes around, where the block knows it; by default it follows from the shapes.
+    norm : bool, default True
+        Whether a batch norm follows a projection.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no shortcut of that name.
+    ArgumentTypeError
+        When it is no module.
+
+    Examples
+    --------
+    >>> make_shortcut("identity")
+    Identity()
+    """
+    if not isinstance(shortcut, str):
+        return _as_branch(shortcut, "shortcut")
+    option = look_up(shortcut, _OPTIONS, "shortcut")
+    if option == "identity":
+        return nn.Identity()
+    return AutoPadding(stride=stride) if option == "A" else AutoShortcut(always=option == "C", stride=stride, norm=norm)
+
+
+_OPTIONS = {"a": "A", "b": "B", "c": "C", "auto": "B", "conv": "C", "identity": "identity"}
+
+
+class Residual(WithShortcut):
     """Add what a path makes of the input to the input itself: ``main(x) + shortcut(x)``.
 
     Parameters
     ----------
     main : torch.nn.Module or list of modules
         The path; a list becomes an ``nn.Sequential``.
-    shortcut : "auto", "identity", "conv", None, torch.nn.Module or list, default "auto"
-        What happens to the input. ``"auto"`` decides at the first forward pass: the identity where the shapes of input
-        and output agree, and otherwise a 1x1 convolution (a linear layer for (N, F)) without bias, with the stride that
-        is needed, and a batch norm; option B of the paper. ``"conv"`` is that convolution in any case; ``"identity"``
-        or None the input itself.
+    shortcut : "auto", "A", "B", "C", "conv", "identity", None, torch.nn.Module or list, default "auto"
+        What happens to the input; the letters are the paper's options, which are decided at the first forward pass.
+
+        - ``"A"``: the identity; where the shapes differ it skips places and adds channels of zeros. No parameters.
+        - ``"B"`` or ``"auto"``: the identity; where the shapes differ a 1x1 convolution (a linear layer for (N, F))
+          without bias, with the stride that is needed, and a batch norm.
+        - ``"C"`` or ``"conv"``: that convolution in any case.
+        - ``"identity"`` or None: the input itself.
     activation : str, type, torch.nn.Module or callable, optional
         After the sum, as `Activation` takes it. The paper has ``"relu"``.
 
@@ -184,7 +222,8 @@ class Residual(nn.Module):
 
     References
     ----------
-    He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, sections 3.2 and 3.3.
+    He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, sections 3.2, 3.3
+    and 4.1 (table 3 compares the options).
 
     Examples
     --------
@@ -202,30 +241,11 @@ class Residual(nn.Module):
     ) -> None:
         super().__init__()
         self.main = _as_branch(main, "main")
-        if shortcut in ("auto", "conv"):
-            self.shortcut: nn.Module = AutoShortcut(always=shortcut == "conv")
-        elif isinstance(shortcut, str) and shortcut != "identity":
-            look_up(shortcut, dict.fromkeys(("auto", "conv", "identity")), "shortcut")
-        else:
-            self.shortcut = _as_branch(shortcut, "shortcut")
+        self.shortcut = make_shortcut(shortcut)
         self.activation = None if activation is None else make_activation(activation)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``activation(main(x) + shortcut(x))``."""
-        y = self.main(x)
-        if isinstance(self.shortcut, AutoShortcut):
-            self.shortcut.decide(x, y)
-        around = self.shortcut(x)
-        if y.shape != around.shape:
-            raise ShapeError(
-                "Residual needs a main path and a shortcut of the same shape, and they gave "
-                f"{shapes_text((('main', y), ('shortcut', around)))}. Let the main path keep the shape of the input "
-                f'{tuple(x.shape)}, or take shortcut="auto", which projects where it does not.'
-            )
-        total = cast(torch.Tensor, y + around)
+        y = cast(torch.Tensor, self.main(x))
+        total = y + self.around(x, y)
         return total if self.activation is None else cast(torch.Tensor, self.activation(total))
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        if isinstance(self.shortcut, AutoShortcut):
-            self.shortcut.decide_by_keys(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -8,6 +8,7 @@ from easyconv.arguments import check_choice, check_flag, check_integer
 from easyconv.errors import ArgumentError
 from easyconv.layers.activations import ActivationLike, with_activation
 from easyconv.layers.checks import Size, check_groups, check_padding, check_size, each
+from easyconv.layers.initializers import InitLike, set_init
 from easyconv.layers.keywords import torch_words
 from easyconv.layers.lazy_layers import LazyConv1D, LazyConv2D, LazyConv3D, LazyConvTranspose2D
 
@@ -34,7 +35,7 @@ def _convolution(dimensions: int, out_channels: object, kernel_size: object, **o
             "padding_mode", options["padding_mode"], ("zeros", "reflect", "replicate", "circular")
         ),
     )
-    return with_activation(conv, "conv", options["activation"])
+    return with_activation(set_init(conv, options["init"]), "conv", options["activation"])
 
 
 @torch_words
@@ -49,6 +50,7 @@ def Conv1D(
     bias: bool = True,
     padding_mode: str = "zeros",
     activation: ActivationLike = None,
+    init: InitLike = None,
 ) -> nn.Module:
     """1-D convolution; the number of input channels is inferred.
 
@@ -59,7 +61,7 @@ def Conv1D(
     ----------
     out_channels : int
         Number of filters, at least 1.
-    kernel_size, stride, padding, dilation, groups, bias, padding_mode, activation
+    kernel_size, stride, padding, dilation, groups, bias, padding_mode, activation, init
         As in `Conv2D`.
 
     Returns
@@ -89,6 +91,7 @@ def Conv1D(
         bias=bias,
         padding_mode=padding_mode,
         activation=activation,
+        init=init,
     )
 
 
@@ -104,6 +107,7 @@ def Conv2D(
     bias: bool = True,
     padding_mode: str = "zeros",
     activation: ActivationLike = None,
+    init: InitLike = None,
 ) -> nn.Module:
     """2-D convolution; the number of input channels is inferred.
 
@@ -131,6 +135,9 @@ def Conv2D(
         What to pad with.
     activation : str, type, torch.nn.Module or callable, optional
         As `Activation` takes it.
+    init : str or callable, optional
+        Initial weights, as `initialize` takes them: ``"he"``, ``"glorot"``, ``"lecun"``, ``"alexnet"``, or a function
+        that fills the weight; the bias is zero then. By default the ``init`` of the net, or torch's own values.
 
     Returns
     -------
@@ -163,6 +170,7 @@ def Conv2D(
         bias=bias,
         padding_mode=padding_mode,
         activation=activation,
+        init=init,
     )
 
 
@@ -178,6 +186,7 @@ def Conv3D(
     bias: bool = True,
     padding_mode: str = "zeros",
     activation: ActivationLike = None,
+    init: InitLike = None,
 ) -> nn.Module:
     """3-D convolution; the number of input channels is inferred.
 
@@ -188,7 +197,7 @@ def Conv3D(
     ----------
     out_channels : int
         Number of filters, at least 1.
-    kernel_size, stride, padding, dilation, groups, bias, padding_mode, activation
+    kernel_size, stride, padding, dilation, groups, bias, padding_mode, activation, init
         As in `Conv2D`.
 
     Returns
@@ -218,6 +227,7 @@ def Conv3D(
         bias=bias,
         padding_mode=padding_mode,
         activation=activation,
+        init=init,
     )
 
 
@@ -233,6 +243,7 @@ def ConvTranspose2D(
     groups: int = 1,
     bias: bool = True,
     activation: ActivationLike = None,
+    init: InitLike = None,
 ) -> nn.Module:
     """2-D transposed convolution, which makes images larger; the number of input channels is inferred.
 
@@ -243,7 +254,7 @@ def ConvTranspose2D(
     ----------
     out_channels : int
         Number of filters, at least 1.
-    kernel_size, stride, padding, dilation, groups, bias, activation
+    kernel_size, stride, padding, dilation, groups, bias, activation, init
         As in `Conv2D`; the padding is a number here.
     output_padding : int or tuple of int, default 0
         Rows and columns added on one side; smaller than stride or dilation.
@@ -284,4 +295,4 @@ def ConvTranspose2D(
         groups=check_groups(groups, channels),
         bias=check_flag("bias", bias),
     )
-    return with_activation(conv, "conv", activation)
+    return with_activation(set_init(conv, init), "conv", activation)

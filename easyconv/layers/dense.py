@@ -5,6 +5,7 @@ from torch import nn
 from easyconv.arguments import check_integer
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.activations import ActivationLike, with_activation
+from easyconv.layers.initializers import InitLike, set_init
 from easyconv.layers.keywords import torch_words
 from easyconv.layers.lazy_layers import LazyDense
 
@@ -12,7 +13,9 @@ __all__ = ["Dense", "Embedding"]
 
 
 @torch_words
-def Dense(out_features: int, bias: bool = True, activation: ActivationLike = None) -> nn.Module:
+def Dense(
+    out_features: int, bias: bool = True, activation: ActivationLike = None, *, init: InitLike = None
+) -> nn.Module:
     """Fully connected layer; the number of input features is inferred.
 
     Acts on the last dimension, as ``torch.nn.Linear``: (N, ..., in_features) becomes (N, ..., out_features). Put
@@ -26,6 +29,9 @@ def Dense(out_features: int, bias: bool = True, activation: ActivationLike = Non
         Whether to add a bias.
     activation : str, type, torch.nn.Module or callable, optional
         As `Activation` takes it.
+    init : str or callable, optional
+        Initial weights, as `initialize` takes them; the bias is zero then. By default the ``init`` of the net, or
+        torch's own values.
 
     Returns
     -------
@@ -50,7 +56,7 @@ def Dense(out_features: int, bias: bool = True, activation: ActivationLike = Non
             "write Dense(out_features); an activation is given by name: activation='relu'."
         )
     linear = LazyDense(check_integer("out_features", out_features, minimum=1), bias=bias)
-    return with_activation(linear, "linear", activation)
+    return with_activation(set_init(linear, init), "linear", activation)
 
 
 @torch_words

@@ -43,7 +43,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "num_channels": _INFERRED,
     "data_format": "the layout is always channels first, (N, C, H, W); turn channels-last images with permute.",
     "kernel_initializer": "initialize the weights after building, with torch.nn.init.",
-    "bias_initializer": "initialize the bias after building, with torch.nn.init.",
+    "bias_initializer": "biases start at zero where init= is given; fill others after building, with torch.nn.init.",
     "kernel_regularizer": "use weight_decay= of the optimizer.",
     "bias_regularizer": "use weight_decay= of the optimizer.",
     "activity_regularizer": "add the penalty in your own loss.",
@@ -142,6 +142,9 @@ def _unknown(key: str, value: object, parameters: Mapping[str, inspect.Parameter
     for right in _KERAS_NAMES.get(key, ()):
         if right in parameters:
             return f"which is Keras's name; here, as in torch, it is {right}={value!r}."
+    if key == "kernel_initializer" and "init" in parameters:
+        shown = repr(value) if isinstance(value, str) else '"he"'
+        return f"which is Keras's name; here it is init={shown}: a name, or a function like torch.nn.init.orthogonal_."
     if key in _ELSEWHERE:
         return f"which is no argument here: {_ELSEWHERE[key]}"
     if not parameters:

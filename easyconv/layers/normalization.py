@@ -158,11 +158,11 @@ def LocalResponseNorm(size: int = 5, alpha: float = 1e-4, beta: float = 0.75, *,
     size : int, default 5
         Number of neighbouring channels.
     alpha : float, default 1e-4
-        Factor of the mean of squares, as in torch (the paper's and Keras's alpha is a factor of the sum).
+        Factor of the mean of squares, as in torch. The paper's alpha is a factor of the sum, ``size`` times smaller.
     beta : float, default 0.75
         Exponent.
     k : float, default 1.0
-        Added to the mean (the paper takes 2).
+        Added to the product of both.
 
     Returns
     -------
@@ -174,6 +174,13 @@ def LocalResponseNorm(size: int = 5, alpha: float = 1e-4, beta: float = 0.75, *,
     ArgumentError, ArgumentTypeError
         When an argument makes no sense, or has another name here.
 
+    Notes
+    -----
+    The defaults are torch's. AlexNet has n = 5, k = 2, alpha = 1e-4 and beta = 0.75, with alpha before the *sum* of the
+    squares of n neighbours. A sum is n times a mean, at the outermost channels too, where torch counts those that are
+    not there as zeros. So the paper's layer is written with ``alpha=5 * 1e-4``, as below; ``ConvBlock(norm="lrn")`` has
+    it.
+
     References
     ----------
     Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012,
@@ -181,8 +188,8 @@ def LocalResponseNorm(size: int = 5, alpha: float = 1e-4, beta: float = 0.75, *,
 
     Examples
     --------
-    >>> LocalResponseNorm(size=5, k=2.0)
-    LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=2.0)
+    >>> LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2.0)
+    LocalResponseNorm(5, alpha=0.0005, beta=0.75, k=2.0)
     """
     return nn.LocalResponseNorm(
         check_integer("size", size, minimum=1),

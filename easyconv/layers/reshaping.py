@@ -3,14 +3,15 @@
 from collections import OrderedDict
 from typing import Any
 
+import torch
 from torch import nn
 
 from easyconv.arguments import check_choice, check_flag, check_integer, check_number
-from easyconv.errors import ArgumentError
+from easyconv.errors import ArgumentError, ShapeError
 from easyconv.layers.checks import Size, check_size
 from easyconv.layers.keywords import torch_words
 
-__all__ = ["Dropout", "Dropout2D", "Flatten", "Reshape", "Upsample", "ZeroPad2D"]
+__all__ = ["Dropout", "Dropout2D", "Flatten", "Permute", "Reshape", "Upsample", "ZeroPad2D"]
 
 
 @torch_words
@@ -70,6 +71,53 @@ def Reshape(*shape: int) -> nn.Module:
     if 0 in sizes or sizes.count(-1) > 1:
         raise ArgumentError(f"shape must hold sizes of at least 1 and at most one -1, got {sizes}.")
     return nn.Sequential(OrderedDict(flatten=nn.Flatten(), unflatten=nn.Unflatten(1, sizes)))
+
+
+class Permute(nn.Module):
+    """Put the dimensions in another order, as ``tensor.permute`` does.
+
+    Parameters
+    ----------
+    *dims : int
+        Which dimension of the input comes first, second, and so on; the batch counts, it is dimension 0. Keras counts
+        from 1 and leaves it out: its ``Permute((3, 1, 2))`` is ``Permute(0, 3, 1, 2)``.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        When it is not each of 0, 1, 2, ... once.
+    ShapeError
+        At the forward pass, when the input has more dimensions, or fewer.
+
+    Examples
+    --------
+    >>> images = torch.zeros(8, 28, 24, 3)
+    >>> Permute(0, 3, 1, 2)(images).shape
+    torch.Size([8, 3, 28, 24])
+    """
+
+    @torch_words
+    def __init__(self, *dims: int) -> None:
+        super().__init__()
+        given: Any = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+        self.dims = tuple(check_integer("dims", dim, minimum=0) for dim in given)
+        if not given or sorted(self.dims) != list(range(len(self.dims))):
+            keras = bool(given) and sorted((0, *self.dims)) == list(range(len(self.dims) + 1))
+            hint = f" Keras leaves the batch out: write Permute{(0, *self.dims)}." * keras
+            raise ArgumentError(f"dims must be each of 0, 1, 2, ... once, 0 being the batch, got {self.dims}.{hint}")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``x.permute(dims)``."""
+        if x.dim() != len(self.dims):
+            raise ShapeError(
+                f"Permute{self.dims} takes an input of {len(self.dims)} dimensions, the batch among them, "
+                f"got one of shape {tuple(x.shape)}."
+            )
+        return x.permute(self.dims)
+
+    def extra_repr(self) -> str:
+        """The order."""
+        return ", ".join(map(str, self.dims))
 
 
 @torch_words

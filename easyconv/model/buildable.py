@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from easyconv import saving
 from easyconv.arguments import check_integer
+from easyconv.data.preprocessing import Preprocessing
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, StateError
 from easyconv.layers import freezing
 from easyconv.layers.build import device_and_dtype, dry_run, example_of
@@ -49,6 +50,7 @@ class Buildable(nn.Module):
         self._declared_shape = input_shape
         self._declared_init = make_init(init) and init
         self._name = _checked_name(name)
+        self._preprocessing: Preprocessing | None = None
         if net is not None:
             self.net = _checked_net(net, type(self))
 
@@ -122,6 +124,20 @@ class Buildable(nn.Module):
         if not isinstance(name, str):
             raise ArgumentTypeError(f"name must be text, got {name!r} ({type(name).__name__}).")
         self._name = name
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What turns pictures into what the net was trained on; nets with ``weights="imagenet"`` have one."""
+        return self._preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, preprocessing: Preprocessing | None) -> None:
+        if not isinstance(preprocessing, (Preprocessing, type(None))):
+            raise ArgumentTypeError(
+                f"preprocessing must be an ec.data.Preprocessing or None, got {preprocessing!r} "
+                f"({type(preprocessing).__name__}). Write ec.data.Preprocessing(function)."
+            )
+        self._preprocessing = preprocessing
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> nn.Module:
         """A layer by its dotted name, or a direct child by its index.

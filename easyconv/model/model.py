@@ -60,7 +60,8 @@ class Model(Buildable):
         What summaries call the model; the name of the class by default.
     init : str or callable, optional
         Initial weights of all convolutions and dense layers, whose biases become zero: ``"he"``, ``"glorot"``,
-        ``"lecun"``, ``"alexnet"`` and others, see `easyconv.layers.initialize`. Torch's own by default.
+        ``"lecun"``, ``"alexnet"``, others, or a function: see `easyconv.layers.initialize`. Layers that have an
+        ``init`` of their own keep it. Torch's own values by default.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from torch import nn
 
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError
 from easyconv.layers.build import dry_run
-from easyconv.layers.initializers import InitLike
+from easyconv.layers.initializers import InitLike, initialize_waiting
 from easyconv.model.model import Model
 
 __all__ = ["Sequential"]
@@ -27,7 +27,8 @@ class Sequential(Model, nn.Sequential):
     name : str, optional
         What summaries call the model.
     init : str or callable, optional
-        Initial weights of all convolutions and dense layers, as in :class:`Model`.
+        Initial weights of all convolutions and dense layers, as in :class:`Model`; of layers that are added later only
+        where they wait for their sizes.
 
     Raises
     ------
@@ -52,8 +53,10 @@ class Sequential(Model, nn.Sequential):
 
     def __init__(self, *layers: Any, input_shape: Any = None, name: str | None = None, init: InitLike = None) -> None:
         super().__init__(input_shape=input_shape, name=name, init=init)
+        self._init: InitLike = None  # the constructor draws the weights of its own layers when all are there
         for layer_name, layer in _named(layers):
             self.add(layer, layer_name)
+        self._init = init
 
     def forward(self, x: Any) -> Any:
         """Send ``x`` through the layers, one after the other."""
@@ -90,7 +93,7 @@ class Sequential(Model, nn.Sequential):
         if not isinstance(name, str) or not name or "." in name or name in self._modules:
             taken = " that is not taken yet" if name in self._modules else ""
             raise ArgumentError(f"The name of a layer must be text without a dot{taken}, got {name!r}.")
-        self.add_module(name, _checked_layer(layer))
+        self.add_module(name, self._initialized(layer))
         if self._inputs is not None:
             self._build_or_remove(name)
 
@@ -116,7 +119,7 @@ class Sequential(Model, nn.Sequential):
         if not -len(self) <= index <= len(self):
             raise LayerNotFoundError(f"There is no place {index} to insert at: the model has {len(self)} layers.")
         pairs = list(self._modules.items())
-        pairs.insert(index, ("0", _checked_layer(module)))
+        pairs.insert(index, ("0", self._initialized(module)))
         self._modules = _renumbered(pairs)
         return self
 
@@ -139,7 +142,7 @@ class Sequential(Model, nn.Sequential):
         return super().__getitem__(idx)
 
     def __setitem__(self, idx: int, module: nn.Module) -> None:
-        super().__setitem__(idx, _checked_layer(module))
+        super().__setitem__(idx, self._initialized(module))
 
     def __delitem__(self, idx: int | slice) -> None:
         pairs = list(self._modules.items())
@@ -151,6 +154,11 @@ class Sequential(Model, nn.Sequential):
 
     def __iadd__(self, other: Iterable[nn.Module]) -> "Sequential":
         return self.extend(other)
+
+    def _initialized(self, layer: Any) -> nn.Module:
+        checked = _checked_layer(layer)
+        initialize_waiting(checked, self._init)
+        return checked
 
     def _build_or_remove(self, name: str) -> None:
         try:
@@ -190,7 +198,7 @@ def _checked_layer(layer: Any) -> nn.Module:
     if callable(layer):
         raise ArgumentTypeError(
             f"A layer must be a torch.nn.Module, got the function {getattr(layer, '__name__', layer)!r}. Wrap it: "
-            "ec.layers.Activation(function)."
+            "ec.layers.Lambda(function)."
         )
     if isinstance(layer, (list, tuple)):
         raise ArgumentTypeError(

@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from easyconv.arguments import check_number
-from easyconv.errors import ArgumentError, ArgumentTypeError, EasyconvError, StateError
+from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import look_up, suggest
+from easyconv.optim.adopting import adopt_into_groups
+from easyconv.optim.building import build, check_some_trainable, refuse_lbfgs
+from easyconv.optim.groups import Group, Grouping, GroupsLike, make_grouping
 from easyconv.optim.rates import arguments_of, describe
 
 __all__ = ["CLASSES", "FromClass", "OptimizerFactory", "resolve_optimizer"]
@@ -92,7 +95,7 @@ class OptimizerFactory(ABC):
             When there is nothing to train any more.
         """
         parameters = list(net.parameters())
-        _check_some_trainable(parameters)
+        check_some_trainable(parameters)
         held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
         new = [parameter for parameter in parameters if parameter.requires_grad and id(parameter) not in held]
         if new:
@@ -100,17 +103,38 @@ class OptimizerFactory(ABC):
 
 
 class FromClass(OptimizerFactory):
-    """A class of ``torch.optim`` and its arguments."""
+    """A class of ``torch.optim``, its arguments, and how the parameters are grouped."""
 
-    def __init__(self, cls: type[Optimizer], arguments: dict[str, Any]) -> None:
+    def __init__(self, cls: type[Optimizer], arguments: dict[str, Any], groups: GroupsLike = None) -> None:
         self.name = cls.__name__
         self._class = cls
         self._arguments = arguments
+        self._groups = groups
         _check_arguments(cls, arguments)
+        self._grouping = make_grouping(groups)
+        if self._grouping is not None:
+            self._grouping.check(cls, arguments)
 
     def __call__(self, net: nn.Module, extra_parameters: Iterable[nn.Parameter] = ()) -> Optimizer:
-        """Optimizer of the parameters that can be trained."""
-        return _build(functools.partial(self._class, **self._arguments), self.name, net, extra_parameters)
+        """Optimizer of the parameters that can be trained; with groups, those of a loss have one of their own."""
+        make = functools.partial(self._class, **self._arguments)
+        split = None if self._grouping is None else functools.partial(self._split, self._grouping)
+        return build(make, self.name, net, extra_parameters, split=split)
+
+    def _split(self, grouping: Grouping, net: nn.Module) -> list[Group]:
+        groups = grouping(net, self._class)
+        for group in groups:  # torch does not look at the settings of a group
+            settings = {key: value for key, value in group.items() if key in arguments_of(self._class)}
+            _check_arguments(self._class, {**self._arguments, **settings})
+        return groups
+
+    def adopt(self, optimizer: Optimizer, net: nn.Module) -> None:
+        """Take in parameters that have become trainable, each into its group."""
+        if self._grouping is None:
+            super().adopt(optimizer, net)
+        else:
+            check_some_trainable(net.parameters())
+            adopt_into_groups(optimizer, self._split(self._grouping, net))
 
     def with_lr(self, lr: float) -> OptimizerFactory:
         """The same with a learning rate, unless it has one."""
@@ -119,10 +143,13 @@ class FromClass(OptimizerFactory):
                 f"The learning rate is given twice: lr={lr:g} and ec.optim.{self.name}(lr={self._arguments['lr']!r}). "
                 "Give it once."
             )
-        return FromClass(self._class, {**self._arguments, "lr": lr})
+        return FromClass(self._class, {**self._arguments, "lr": lr}, self._groups)
 
     def __repr__(self) -> str:
-        return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self._arguments.items())})"
+        shown = [f"{key}={value!r}" for key, value in self._arguments.items()]
+        if self._grouping is not None:
+            shown.append(f"groups={self._grouping.name}")
+        return f"{self.name}({', '.join(shown)})"
 
 
 class _FromCallable(OptimizerFactory):
@@ -134,7 +161,7 @@ class _FromCallable(OptimizerFactory):
         self._function = function
 
     def __call__(self, net: nn.Module, extra_parameters: Iterable[nn.Parameter] = ()) -> Optimizer:
-        return _build(self._function, self.name, net, extra_parameters)
+        return build(self._function, self.name, net, extra_parameters)
 
     def with_lr(self, lr: float) -> OptimizerFactory:
         try:
@@ -167,7 +194,7 @@ class _FromInstance(OptimizerFactory):
                 f"it from this net's parameters, torch.optim.{self.name}(net.parameters(), ...), or let compile() do "
                 f'it: optimizer="{self.name.lower()}" or ec.optim.{self.name}(...).'
             )
-        _check_some_trainable(held)
+        check_some_trainable(held)
         return self._optimizer
 
     def uses(self, optimizer: Optimizer) -> bool:
@@ -176,7 +203,7 @@ class _FromInstance(OptimizerFactory):
 
     def adopt(self, optimizer: Optimizer, net: nn.Module) -> None:
         """What the user's own optimizer trains is the user's choice."""
-        _check_some_trainable(net.parameters())
+        check_some_trainable(net.parameters())
 
     def with_lr(self, lr: float) -> OptimizerFactory:
         raise ArgumentError(
@@ -225,7 +252,7 @@ def resolve_optimizer(optimizer: Any, lr: float | None = None) -> OptimizerFacto
 def _factory(optimizer: Any) -> OptimizerFactory:
     if isinstance(optimizer, OptimizerFactory):
         return optimizer
-    _refuse_lbfgs(optimizer)
+    refuse_lbfgs(optimizer)
     if isinstance(optimizer, str):
         return FromClass(look_up(optimizer, _BY_NAME, "optimizer"), {})
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer) and optimizer is not Optimizer:
@@ -246,16 +273,6 @@ def _factory(optimizer: Any) -> OptimizerFactory:
     )
 
 
-def _refuse_lbfgs(optimizer: Any) -> None:
-    is_name = isinstance(optimizer, str) and optimizer.strip().lower() == "lbfgs"
-    is_class = isinstance(optimizer, type) and issubclass(optimizer, torch.optim.LBFGS)
-    if is_name or is_class or isinstance(optimizer, torch.optim.LBFGS):
-        raise ArgumentError(
-            "LBFGS computes the loss of one batch several times per step, which fit() does not do. Use 'adam' or "
-            "'sgd', or write a loop for LBFGS."
-        )
-
-
 def _check_lr(lr: Any) -> float:
     if isinstance(lr, (int, float)) and not isinstance(lr, bool) and lr == 0:
         raise ArgumentError("lr must be more than 0, got 0: nothing would change.")
@@ -268,7 +285,7 @@ def _check_arguments(cls: type[Optimizer], arguments: dict[str, Any]) -> None:
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values())
     for word in arguments:
         if word not in known and not takes_any:
-            hint = f"Use {_KERAS_WORDS[word]}." if word in _KERAS_WORDS else suggest(word, known)
+            hint = f"Use {_KERAS_WORDS[word]}." if word in _KERAS_WORDS else suggest(word, [*known, "groups"])
             raise ArgumentError(f"{cls.__name__} has no argument {word!r}. {hint}")
     if arguments.get("lr") is not None and not isinstance(arguments["lr"], Tensor):
         _check_lr(arguments["lr"])
@@ -279,36 +296,3 @@ def _check_arguments(cls: type[Optimizer], arguments: dict[str, Any]) -> None:
         raise ArgumentError(f"{cls.__name__}({listed}) is not possible: {error}") from error
     except RuntimeError:  # fused=True and the like depend on the device, which is not known yet
         pass
-
-
-def _build(
-    function: Callable[..., Any], name: str, net: nn.Module, extra_parameters: Iterable[nn.Parameter]
-) -> Optimizer:
-    found = {id(parameter): parameter for parameter in (*net.parameters(), *extra_parameters)}
-    _check_some_trainable(found.values())
-    trainable = [parameter for parameter in found.values() if parameter.requires_grad]
-    try:
-        optimizer = function(trainable)
-    except EasyconvError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise ArgumentError(f"The optimizer {name} refused the parameters of this net: {error}") from error
-    if not isinstance(optimizer, Optimizer):
-        raise ArgumentTypeError(
-            f"The function {name!r} must return a torch.optim.Optimizer, got {type(optimizer).__name__}."
-        )
-    _refuse_lbfgs(optimizer)
-    return optimizer
-
-
-def _check_some_trainable(parameters: Iterable[nn.Parameter]) -> None:
-    flags = [parameter.requires_grad for parameter in parameters]
-    if not flags:
-        raise StateError(
-            "There is nothing to train: the net has no parameters. Add a layer with weights, or use evaluate() and "
-            "predict(), which need none."
-        )
-    if not any(flags):
-        raise StateError(
-            f"There is nothing to train: all {len(flags)} parameters are frozen. Unfreeze some: model.unfreeze()."
-        )

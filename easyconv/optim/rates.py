@@ -79,8 +79,9 @@ def scale_lr(optimizer: Optimizer, factor: float, min_lr: float = 0.0) -> float:
     """
     factor = check_number("factor", factor, minimum=0)
     min_lr = check_number("min_lr", min_lr, minimum=0)
-    for group in optimizer.param_groups:
-        old = float(group["lr"])
+    # read before anything is written: groups may share a rate that is a tensor
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    for group, old in zip(optimizer.param_groups, rates, strict=True):
         _write_lr(group, max(old * factor, min(old, min_lr)))
     return get_lr(optimizer)
 

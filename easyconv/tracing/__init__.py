@@ -9,8 +9,8 @@ Conventions: a receptive field may be larger than the input, as in the literatur
 counts. Padding does not count, and neither do the statistics that normalisation layers take over positions.
 """
 
-from easyconv.tracing.fields import Field, Reach, Trace
+from easyconv.tracing.fields import Field, Reach, Trace, in_words
 from easyconv.tracing.observe import Seen, observe
 from easyconv.tracing.tracer import Tracer
 
-__all__ = ["Field", "Reach", "Seen", "Trace", "Tracer", "observe"]
+__all__ = ["Field", "Reach", "Seen", "Trace", "Tracer", "in_words", "observe"]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Field", "Reach", "Trace"]
+__all__ = ["Field", "Reach", "Trace", "in_words"]
 
 
 class Reach(Enum):
@@ -40,3 +40,18 @@ class Field:
 
 
 Trace = Field | Reach
+
+
+def in_words(trace: Trace) -> tuple[tuple[int, ...] | str | None, tuple[int, ...] | None]:
+    """Receptive field and jump as users see them: ``"all"``, ``"?"``, or ``None`` where there are no positions.
+
+    Examples
+    --------
+    >>> in_words(Field((2,), (3,), (1,))), in_words(Reach.ALL)
+    (((3,), (1,)), ('all', None))
+    """
+    if isinstance(trace, Field):
+        return trace.size, trace.jump
+    if trace is Reach.UNKNOWN:
+        return "?", None
+    return ("all" if trace in (Reach.ALL, Reach.MIXED) else None), None

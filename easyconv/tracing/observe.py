@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.utils._pytree import tree_leaves, tree_map
 
 from easyconv.arithmetic import conv_multiply_adds, conv_transpose_multiply_adds, linear_multiply_adds
+from easyconv.layers.blocks.lenet import PartialConv2D
 from easyconv.layers.build import dry_run
 from easyconv.layers.trace import takes_hooks
 from easyconv.tracing.fields import Field, Reach, Trace
@@ -92,17 +93,20 @@ def _window(trace: Trace) -> object:
 
 def _multiply_adds(module: nn.Module, inputs: torch.Tensor, outputs: torch.Tensor) -> int:
     """Of one call, for the whole batch."""
-    if isinstance(module, _ConvTransposeNd):
-        positions = (inputs.numel() // module.in_channels,)
-        return conv_transpose_multiply_adds(
-            module.in_channels, module.out_channels, module.kernel_size, input_size=positions, groups=module.groups
-        )
-    if isinstance(module, _ConvNd):
-        positions = (outputs.numel() // module.out_channels,)
-        return conv_multiply_adds(
-            module.in_channels, module.out_channels, module.kernel_size, output_size=positions, groups=module.groups
-        )
+    if not inputs.numel() or not outputs.numel():
+        return 0
     if isinstance(module, nn.Linear):
-        positions = (outputs.numel() // module.out_features,)
-        return linear_multiply_adds(module.in_features, module.out_features, positions=math.prod(positions))
-    return 0
+        positions = outputs.numel() // module.out_features
+        return linear_multiply_adds(module.in_features, module.out_features, positions=positions)
+    if isinstance(module, PartialConv2D):  # only its connections count
+        return module.weight.numel() * (outputs.numel() // module.out_channels)
+    if not isinstance(module, _ConvNd):
+        return 0
+    axes, channels, kernel = len(module.kernel_size), (module.in_channels, module.out_channels), module.kernel_size
+    if isinstance(module, _ConvTransposeNd):
+        size = inputs.shape[-axes:]
+        work = conv_transpose_multiply_adds(*channels, kernel, input_size=size, groups=module.groups)
+        return work * (inputs.numel() // (module.in_channels * math.prod(size)))
+    size = outputs.shape[-axes:]
+    work = conv_multiply_adds(*channels, kernel, output_size=size, groups=module.groups)
+    return work * (outputs.numel() // (module.out_channels * math.prod(size)))

@@ -131,6 +131,8 @@ def _window(call: _Call, field: Field, shape: torch.Size, output: torch.Size) ->
     ndim = len(shape) - 2 if call.name == "convolution" else 3 if "3d" in call.name else 2
     kernel = arguments["weight"].shape[2:] if call.name == "convolution" else arguments["kernel_size"]
     first = len(shape) - ndim
+    if call.name == "convolution" and first - 1 in field.axes:  # it takes positions for channels
+        return UNKNOWN
     taps = [_per_axis(value, ndim, kernel) for value in (kernel, arguments["stride"], arguments.get("dilation", 1))]
     return _stepped(field, [(first + i, k, s, d) for i, (k, s, d) in enumerate(zip(*taps, strict=True))])
 
@@ -139,11 +141,9 @@ def _stepped(field: Field, steps: Iterable[tuple[int, int, int, int]]) -> Trace:
     """Slide windows, given as (axis, kernel, stride, dilation), over the axes of ``field``."""
     windows = dict(zip(field.axes, zip(field.size, field.jump, strict=True), strict=True))
     for axis, kernel, stride, dilation in steps:
-        if axis in windows:
+        if axis in windows:  # windows over channels, as in local response normalisation, leave positions alone
             size, jump = windows[axis]
             windows[axis] = receptive_field_step(size, jump, kernel, stride=stride, dilation=dilation)
-        elif kernel != 1 or stride != 1:
-            return UNKNOWN
     return Field(field.axes, tuple(windows[a][0] for a in field.axes), tuple(windows[a][1] for a in field.axes))
 
 
@@ -227,9 +227,13 @@ def _unsqueeze(call: _Call, field: Field, shape: torch.Size, output: torch.Size)
 
 
 def _cut(call: _Call, field: Field, shape: torch.Size, output: torch.Size) -> Trace:
-    """Slices and chunks keep the grid unless they step over positions."""
+    """Slices and chunks keep the grid; a step over positions is a window of one that moves by it."""
     axis = int(call.arguments.get("dim", 0)) % len(shape)
-    return UNKNOWN if axis in field.axes and call.arguments.get("step", 1) != 1 else field
+    step, start = int(call.arguments.get("step", 1)), int(call.arguments.get("start") or 0)
+    if axis not in field.axes:
+        return field
+    # Every second position from the second on: another grid, which may be put together with the first.
+    return UNKNOWN if start % step else _stepped(field, [(axis, 1, step, 1)])
 
 
 def _select(call: _Call, field: Field, shape: torch.Size, output: torch.Size) -> Trace:

@@ -65,9 +65,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _record(self, func: Any, output: torch.Tensor, trace: Trace) -> None:
         """Note what ``output`` sees; a write into part of a tensor makes the rest of it unknown."""
         if func._schema.is_mutable and self.trace(output) != trace:
-            storage = output.untyped_storage().data_ptr()
+            # Not data_ptr(): on the meta device that is 0 for all.
+            storage = output.untyped_storage()._cdata
             for other in list(self._traces):
-                if other is not output and other.untyped_storage().data_ptr() == storage:
+                if other is not output and other.untyped_storage()._cdata == storage:
                     self._traces[other] = Reach.UNKNOWN
         self._traces[output] = trace
 

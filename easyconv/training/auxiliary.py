@@ -47,5 +47,5 @@ def with_auxiliary_losses(loss: LossFunction) -> LossFunction:
 
 def _has_auxiliary(output: Any) -> bool:
     """Whether it is a named tuple ``(logits, aux_logits...)``, as GoogLeNet and Inception give it."""
-    names = getattr(output, "_fields", ())
+    names: tuple[str, ...] = getattr(output, "_fields", ())
     return len(names) > 1 and names[0] == "logits" and all(name.startswith("aux_logits") for name in names[1:])

@@ -1,18 +1,24 @@
 """What all nets ask of their arguments."""
 
-from easyconv.arguments import check_integer, checked_keywords
+from collections.abc import Sequence
 
-__all__ = ["check_net", "net_words"]
+from easyconv.arguments import check_choice, check_integer, checked_keywords
+from easyconv.errors import ArgumentError
+
+__all__ = ["check_net", "choose_version", "net_words"]
 
 net_words = checked_keywords(
     {
         "classes": "Write num_classes=.",
-        "include_top": "A net without its last layers is a slice: net[:-1].",
+        "classifier_activation": "Nets end with raw outputs; model.predict_proba() gives probabilities.",
+        "include_top": "Cut the last layer off a stack: net[:-1], or replace it: net.fc = ec.layers.Dense(10).",
         "input_shape": "Write in_channels=; other sizes of images work too, small=True is for 28x28 and 32x32.",
         "input_tensor": "Call the net: net(images).",
-        "pooling": "A net without its last layers is a slice: net[:-1].",
+        "pooling": "Cut the last layer off a stack: net[:-1], or replace it: net.fc = ec.layers.Dense(10).",
         "pretrained": 'Write weights="imagenet".',
         "progress": "The download shows its progress by itself.",
+        "small": "This net is for small images as it is.",
+        "weights": "There are no trained weights for this net: train it with fit().",
     }
 )
 """Decorate a net, so that a word of Keras's or torchvision's that it does not know gets an error that names ours."""
@@ -28,3 +34,21 @@ def check_net(num_classes: object, in_channels: object) -> None:
     """
     check_integer("num_classes", num_classes, minimum=1)
     check_integer("in_channels", in_channels, minimum=1)
+
+
+def choose_version(version: str | None, versions: Sequence[str], weights: str | None) -> str:
+    """Which of the versions of a net is meant: the first by default, torchvision's where its weights are asked for.
+
+    Raises
+    ------
+    ArgumentError
+        When there is no such version, or it has no trained weights.
+    """
+    if version is None:
+        return versions[0] if weights is None else "torchvision"
+    check_choice("version", version, versions)
+    if weights is not None and version != "torchvision":
+        raise ArgumentError(
+            f"weights={weights!r} are torchvision's, and do not fit version={version!r}; leave version out, or weights."
+        )
+    return version

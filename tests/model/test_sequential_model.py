@@ -160,7 +160,7 @@ def test_layers_added_to_a_built_model_are_built_at_once():
         (nn.ReLU, r"got ReLU itself; write ReLU\(\.\.\.\)"),
         (ec.layers.Dense, r"got Dense itself; write Dense\(\.\.\.\)"),
         (ec.ConvBlock, r"got ConvBlock itself; write ConvBlock\(\.\.\.\)"),
-        (torch.relu, r"got the function 'relu'.*Activation\(function\)"),
+        (torch.relu, r"got the function 'relu'.*Lambda\(function\)"),
         (lambda x: x, "got the function"),
         ([nn.ReLU()], r"got a list\. Nest stacks"),
         ((nn.ReLU(), nn.ReLU()), "got a tuple"),

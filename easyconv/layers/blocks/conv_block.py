@@ -5,16 +5,19 @@ from typing import Any
 
 from torch import nn
 
-from easyconv.arguments import check_choice, check_number
+from easyconv.arguments import check_choice, check_flag, check_number
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.activations import ActivationLike, make_activation
+from easyconv.layers.blocks.kinds import factorized as factorized_convolution
+from easyconv.layers.blocks.kinds import separable as separable_convolution
 from easyconv.layers.checks import Size
 from easyconv.layers.convolution import Conv2D
+from easyconv.layers.initializers import InitLike, set_init
 from easyconv.layers.keywords import torch_words
 from easyconv.layers.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from easyconv.layers.pooling import AvgPool2D, MaxPool2D
 from easyconv.layers.reshaping import Dropout
-from easyconv.names import look_up
+from easyconv.names import look_up, normalize
 
 __all__ = ["ConvBlock"]
 
@@ -23,7 +26,7 @@ _NORMS: dict[str, Callable[[], nn.Module]] = {
     "batch": BatchNorm,
     "group": GroupNorm,
     "layer": lambda: LayerNorm(dims=3),
-    "lrn": LocalResponseNorm,
+    "lrn": lambda: LocalResponseNorm(5, alpha=5 * 1e-4, k=2.0),  # AlexNet's; torch's alpha is for the mean of the 5
 }
 
 
@@ -33,7 +36,7 @@ class ConvBlock(nn.Sequential):
     ========== ===================== ===========================================
     child      made of               output for (N, C, H, W), with the defaults
     ========== ===================== ===========================================
-    conv       `Conv2D`              (N, out_channels, H, W)
+    conv       `Conv2D`, or two      (N, out_channels, H, W)
     norm       ``norm``              the same
     activation ``activation``        the same
     pool       ``pool``              (N, out_channels, H // pool, W // pool)
@@ -52,12 +55,20 @@ class ConvBlock(nn.Sequential):
         As in `Conv2D`.
     groups, dilation : int, default 1
         As in `Conv2D`.
+    separable : bool, default False
+        Make the convolution of two: each channel by itself, k x k, then all channels at each point, 1x1. These are
+        k·k·C + C·C' weights for k·k·C·C'. ``conv`` then has the children ``depthwise`` and ``pointwise``.
+    factorized : bool, default False
+        Make the n x n convolution of two: 1 x n, then n x 1. These are n·C·C' + n·C'·C' weights for n·n·C·C'. ``conv``
+        then has children like ``conv1x3`` and ``conv3x1``. Nothing stands between the two; the paper's section 3.1
+        prefers a ReLU there, which is two blocks: ``ConvBlock(64, (1, 3)), ConvBlock(64, (3, 1))``.
     bias : bool, optional
-        Whether the convolution adds a bias. By default it does, unless the norm follows at once and takes the mean
-        away again.
+        Whether the convolution adds a bias, the last one where it is made of two. By default it does, unless the norm
+        follows at once and takes the mean away again, which `LocalResponseNorm` does not do.
     norm : "batch", "group", "layer", "lrn", torch.nn.Module, callable or None, default "batch"
         Normalization. ``"group"`` is `GroupNorm` with 32 groups, ``"layer"`` normalizes whole images, ``"lrn"`` is
-        `LocalResponseNorm`; a callable makes a module; None leaves it out.
+        `LocalResponseNorm` with AlexNet's constants (5 channels, k = 2, 1e-4 times the sum of squares, exponent 0.75);
+        a callable makes a module; None leaves it out.
     activation : str, type, torch.nn.Module, callable or None, default "relu"
         As `Activation` takes it; None leaves it out.
     pool : int, tuple of int, torch.nn.Module or None, default None
@@ -68,6 +79,8 @@ class ConvBlock(nn.Sequential):
         Probability of a zero; 0 leaves it out. It comes last, unless ``order`` names it.
     order : str, default "conv norm activation pool"
         Order of the parts. Parts that it does not name must be left out.
+    init : str or callable, optional
+        Initial weights of the convolution, as in `Conv2D`.
 
     Raises
     ------
@@ -77,7 +90,11 @@ class ConvBlock(nn.Sequential):
     References
     ----------
     Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.2, for the order and the bias that is left out;
-    He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016, for ``order="norm activation conv"``.
+    He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016, for ``order="norm activation conv"``; Sifre,
+    "Rigid-Motion Scattering for Image Classification", PhD thesis, 2014, section 6.2, and Chollet, "Xception: Deep
+    Learning with Depthwise Separable Convolutions", CVPR 2017, for ``separable=True``; Szegedy et al., "Rethinking the
+    Inception Architecture for Computer Vision", CVPR 2016, section 3.2, for ``factorized=True``; Krizhevsky et al.,
+    "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012, section 3.3, for ``norm="lrn"``.
 
     Examples
     --------
@@ -99,6 +116,8 @@ class ConvBlock(nn.Sequential):
         padding: str | Size = "same",
         groups: int = 1,
         dilation: Size = 1,
+        separable: bool = False,
+        factorized: bool = False,
         bias: bool | None = None,
         norm: str | nn.Module | Callable[[], nn.Module] | None = "batch",
         activation: ActivationLike = "relu",
@@ -106,9 +125,11 @@ class ConvBlock(nn.Sequential):
         pool_type: str = "max",
         dropout: float = 0.0,
         order: str = "conv norm activation pool",
+        init: InitLike = None,
     ) -> None:
         super().__init__()
         check_choice("pool_type", pool_type, ("max", "avg"))
+        convolution = _kind(separable, factorized)
         wanted = {
             "conv": True,
             "norm": norm is not None,
@@ -118,10 +139,13 @@ class ConvBlock(nn.Sequential):
         }
         steps = _steps(order, wanted)
         if bias is None:
-            bias = "conv norm" not in " ".join(steps)
+            bias = "conv norm" not in " ".join(steps) or _keeps_the_mean(norm)
         makers: dict[str, Callable[[], nn.Module]] = {
-            "conv": lambda: Conv2D(
-                out_channels, kernel_size, stride, padding=padding, dilation=dilation, groups=groups, bias=bias
+            "conv": lambda: set_init(
+                convolution(
+                    out_channels, kernel_size, stride, padding=padding, dilation=dilation, groups=groups, bias=bias
+                ),
+                init,
             ),
             "norm": lambda: _norm(norm),
             "activation": lambda: make_activation(activation),
@@ -130,6 +154,15 @@ class ConvBlock(nn.Sequential):
         }
         for step in steps:
             self.add_module(step, makers[step]())
+
+
+def _kind(separable: bool, factorized: bool) -> Callable[..., nn.Module]:
+    """The function that makes the convolution."""
+    if check_flag("separable", separable) and check_flag("factorized", factorized):
+        raise ArgumentError("separable=True and factorized=True are two ways to make a convolution; choose one.")
+    if separable:
+        return separable_convolution
+    return factorized_convolution if check_flag("factorized", factorized) else Conv2D
 
 
 def _steps(order: object, wanted: dict[str, bool]) -> list[str]:
@@ -144,6 +177,10 @@ def _steps(order: object, wanted: dict[str, bool]) -> list[str]:
     if lost:
         raise ArgumentError(f"order must name {' and '.join(lost)} once, got {order!r}; leave a part out with None.")
     return [word for word in words if wanted[word]]
+
+
+def _keeps_the_mean(norm: Any) -> bool:
+    return isinstance(norm, nn.LocalResponseNorm) or (isinstance(norm, str) and normalize(norm) == "lrn")
 
 
 def _norm(norm: Any) -> nn.Module:
