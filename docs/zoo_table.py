@@ -5,6 +5,7 @@ Run it with ``make zoo``. The published numbers are literals, each with its sour
 
 import contextlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,12 +186,12 @@ def count(entry: Entry) -> Counted:
     return Counted(table.input_shape[1:], table.parameters, table.multiply_adds, size[0], jump[0])
 
 
-def make_table() -> str:
-    """The table and its notes, as Markdown."""
+def make_table(counted: Sequence[Counted]) -> str:
+    """The table and its notes, as Markdown, from what is counted on the net of each row."""
     heads = ("net", "paper", "input", "parameters", "published", "multiply-adds", "published", "field", "jump")
     numbers: dict[str, int] = {}
     lines = [_line(heads), _line(("---",) * 3 + ("--:",) * 6)]
-    lines += [_line(_cells(entry, count(entry), numbers)) for entry in TABLE]
+    lines += [_line(_cells(entry, ours, numbers)) for entry, ours in zip(TABLE, counted, strict=True)]
     notes = [f"{number}. {' '.join(note.split())}" for note, number in numbers.items()]
     return "\n".join([*lines, "", *notes])
 
@@ -221,12 +222,13 @@ def _line(cells: tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def with_table(page: str) -> str:
-    """The same page with the table as it is today."""
+def with_table(page: str, counted: Sequence[Counted]) -> str:
+    """The same page with this table in it."""
     before, _, rest = page.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{make_table()}\n\n{END}{rest.partition(END)[2]}"
+    return f"{before}{BEGIN}\n\n{make_table(counted)}\n\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    found = [count(entry) for entry in TABLE]
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
     print(f"{len(TABLE)} nets counted; the table is in {PAGE}.")

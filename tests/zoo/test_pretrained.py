@@ -345,6 +345,6 @@ def test_a_file_of_another_net_changes_nothing(folder):
         WeightsError,
         match=r"nothing was loaded: 1\.weight is missing; 1\.bias is missing; 9\.weight is not in the net and 1 more",
     ):
-        load_imagenet(model, "resnet18", head="1")
+        load_imagenet(model, "resnet18", head="1", weights="imagenet")
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert model.preprocessing is None
