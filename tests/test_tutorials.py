@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 TUTORIALS = Path(__file__).parents[1] / "tutorials"
 SHAPES = {"train": 256, "t10k": 64}
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 
 def run(name: str, folder: Path, *arguments: str, **environment: str) -> str:
@@ -63,6 +65,37 @@ def test_mnist_trains_both_nets(tmp_path):
     assert "8,490" in printed  # 260 + 5,020 + 3,210 parameters
     written = {path.name for path in (tmp_path / "mnist").iterdir()}
     assert written == {"googlenet_curves.png", "google_net.pt", "mistakes.png", "plain_net.pt", "two_curves.png"}
+
+
+@pytest.mark.slow
+def test_residual_variants_fill_table_and_picture(tmp_path):
+    make_mnist(tmp_path / "root")
+    small = ("--epochs", "1", "--rows", "128", "--units", "1")
+    printed = run("03_residual_variants.py", tmp_path, *small, EASYCONV_DATA=str(tmp_path / "root"))
+    table = printed[printed.index("the paper, CIFAR-10") :]
+    assert len(re.findall(r"\n\S.* \d+\.\d\d % ", table)) == 10
+    assert re.search(r"full pre-activation +\d+\.\d+ % +6\.37 %", table)
+    assert [path.name for path in (tmp_path / "residuals").iterdir()] == ["variants.png"]
+
+
+def make_cifar(root: Path) -> None:
+    """JPEG files in the place of CIFAR-10: each class has a grey of its own."""
+    for part, rows in {"train": 30, "test": 3}.items():
+        for label, name in enumerate(CLASSES):
+            folder = root / "cifar10-jpeg" / part / name
+            folder.mkdir(parents=True)
+            for row in range(rows):
+                Image.new("RGB", (32, 32), (25 * label,) * 3).save(folder / f"{row:04}.jpg")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("net", ["cnn", "vgg"])
+def test_cifar_trains_from_jpeg_files(net, tmp_path):
+    make_cifar(tmp_path / "root")
+    arguments = ("--net", net, "--epochs", "1")
+    printed = run("06_cifar10.py", tmp_path, *arguments, EASYCONV_DATA=str(tmp_path / "root"))
+    assert re.search(r"Test accuracy: \d+\.\d\d% after \d+\.\d minutes", printed)
+    assert {path.name for path in (tmp_path / "cifar10").iterdir()} == {f"{net}.pt", f"{net}_mistakes.png"}
 
 
 @pytest.mark.slow
