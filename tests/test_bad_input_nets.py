@@ -295,7 +295,8 @@ SHAPES = [
         (
             "Layer '0' (Residual) failed in its own forward on an input of shape (2, 1, 8, 8), after layer "
             "'0.main' gave (2, 2, 6, 6)",
-            'Choose paddings so that the main path keeps the size or divides it (padding="same"), or give '
+            'Choose paddings so that the main path keeps the size or divides it, rounded up (padding="same"; '
+            "ceil_mode=True of a pooling), or give "
             "the shortcut yourself: shortcut=<module>.",
             "0       Residual  (2, 1, 8, 8)  failed",
         ),

@@ -82,6 +82,6 @@ def _check_tensor(images: Any) -> None:
     if images.dim() not in (3, 4) or images.shape[-3] != 3:
         raise DataError(
             "preprocessing takes tensors of shape (3, H, W) or (N, 3, H, W), channels first, got "
-            f"{tuple(images.shape)}. Repeat the channel of grey images: images.expand(-1, 3, -1, -1); move channels "
-            "that come last: images.permute(0, 3, 1, 2)."
+            f"{tuple(images.shape)}. Repeat the channel of grey images: images.expand(-1, 3, -1, -1), or (3, -1, -1) "
+            "for one; move channels that come last: images.permute(0, 3, 1, 2), or (2, 0, 1)."
         )

@@ -237,7 +237,7 @@ class Residual(WithShortcut):
 
     @torch_words
     def __init__(
-        self, main: nn.Module | Iterable[nn.Module], shortcut: Branch = "auto", *, activation: ActivationLike = None
+        self, main: nn.Module | Iterable[nn.Module], *, shortcut: Branch = "auto", activation: ActivationLike = None
     ) -> None:
         super().__init__()
         self.main = _as_branch(main, "main")

@@ -27,10 +27,7 @@ _KERAS_NAMES: Mapping[str, tuple[str, ...]] = {
     "input_dim": ("num_embeddings",),
     "output_dim": ("embedding_dim",),
     "size": ("scale_factor",),
-    "depth_radius": ("size",),
     "groups": ("num_groups",),
-    "batch_norm": ("norm",),
-    "batchnorm": ("norm",),
     "axis": ("dim", "dims"),
 }
 _INFERRED = "the size of the input is inferred from the data; leave it out."
@@ -47,6 +44,9 @@ _ELSEWHERE: Mapping[str, str] = {
     "kernel_regularizer": "use weight_decay= of the optimizer.",
     "bias_regularizer": "use weight_decay= of the optimizer.",
     "activity_regularizer": "add the penalty in your own loss.",
+    "batch_norm": 'write norm="batch" or norm=None.',
+    "batchnorm": 'write norm="batch" or norm=None.',
+    "depth_radius": "it counts the channels on each side; write size=2 * depth_radius + 1.",
     "center": "scale and shift go together: affine=True or affine=False.",
     "scale": "scale and shift go together: affine=True or affine=False.",
     "trainable": "freeze the layer: model.freeze(name).",

@@ -33,6 +33,8 @@ def shapes_text(named: Iterable[tuple[str, torch.Tensor]]) -> str:
 class Projection(SeededLazy, nn.Module):
     """Holds the weight of a 1x1 convolution while its number of dimensions is unknown."""
 
+    bias = None
+
     def __init__(self) -> None:
         super().__init__()
         self.weight = UninitializedParameter()
@@ -104,7 +106,8 @@ class AutoShortcut(Undecided, nn.Sequential):
             raise ShapeError(
                 f"{block} finds no 1x1 convolution that takes the input to the shape of the main path's output: "
                 f"{shapes_text((('input', x), ('main', y)))}. Choose paddings so that the main path keeps the size or "
-                'divides it (padding="same"), or give the shortcut yourself: shortcut=<module>.'
+                'divides it, rounded up (padding="same"; ceil_mode=True of a pooling), or give the shortcut yourself: '
+                "shortcut=<module>."
             )
         holder = self._modules["0"]
         with torch.inference_mode(False), torch.no_grad():
@@ -123,7 +126,8 @@ class AutoShortcut(Undecided, nn.Sequential):
         """Whether a ``state_dict`` holds the block of this shortcut, whose dotted name is ``path``, but no shortcut."""
         head, dot, _ = path.rpartition(".")
         own = [key for key in state_dict if key.startswith(head + dot)]
-        return bool(own) and not self._always and not any(key.startswith(f"{path}.") for key in own)
+        may_be = not self._always and self._step in (None, 1)
+        return bool(own) and may_be and not any(key.startswith(f"{path}.") for key in own)
 
     def _become_identity(self) -> None:
         for module in self.children():
@@ -168,7 +172,7 @@ class AutoPadding(Undecided, nn.Module):
                     f'shortcut="A" of {block} skips places and adds channels of zeros, and so cannot take the input to '
                     f"the shape of the main path's output: {shapes_text((('input', x), ('main', y)))}. Take "
                     'shortcut="B", which projects, or let the main path keep or add channels, and keep the size or '
-                    'divide it (padding="same").'
+                    'divide it, rounded up (padding="same"; ceil_mode=True of a pooling).'
                 )
             kind, self.out_channels, self.stride = PaddedIdentity, y.shape[1], stride
         del self.__dict__["_step"]
@@ -264,13 +268,25 @@ def _given_stride(stride: int | None, x: torch.Tensor) -> tuple[int, ...] | None
 
 
 def _stride(x: torch.Tensor, y: torch.Tensor) -> tuple[int, ...] | None:
-    """Steps that make a 1x1 convolution of ``x`` as large as ``y``; None where there are none."""
+    """Steps that make a 1x1 convolution of ``x`` as large as ``y``; None where there are none.
+
+    Halves that leave the last position out (7 becomes 3) are none either: a convolution that steps by 3 gives as many,
+    but at other places than the path.
+    """
     if x.dim() != y.dim() or not 2 <= x.dim() <= 5 or x.shape[0] != y.shape[0]:
         return None
     steps = []
     for before, after in zip(x.shape[2:], y.shape[2:], strict=True):
         step = -(-before // after) if after else 0
-        if step < 1 or -(-before // step) != after:
+        if step < 1 or -(-before // step) != after or _is_cut_halving(before, after):
             return None
         steps.append(step)
     return tuple(steps)
+
+
+def _is_cut_halving(before: int, after: int) -> bool:
+    """Whether halving leads from one size to the other when each half is rounded down, and not when rounded up."""
+    down, up = before, before
+    while down > after:
+        down, up = down // 2, -(-up // 2)
+    return 1 < after == down != up

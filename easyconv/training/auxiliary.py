@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from easyconv.nested import is_nested
 from easyconv.training.state import LossFunction
 
 __all__ = ["main_output", "with_auxiliary_losses"]
@@ -15,8 +16,10 @@ __all__ = ["main_output", "with_auxiliary_losses"]
 _WEIGHT = 0.3
 
 
-def main_output(output: Any) -> Any:
+def main_output(output: Any, target: Any = None) -> Any:
     """What the net gives in evaluation too: the ``logits`` of a named tuple that has auxiliary ones, or all.
+
+    Where each output has a target of its own, none of them is auxiliary.
 
     Examples
     --------
@@ -26,14 +29,14 @@ def main_output(output: Any) -> Any:
     >>> main_output((1, 2))
     (1, 2)
     """
-    return output[0] if _has_auxiliary(output) else output
+    return output[0] if _has_auxiliary(output, target) else output
 
 
 def with_auxiliary_losses(loss: LossFunction) -> LossFunction:
     """The same loss, to which those of auxiliary outputs are added, each times the ``aux_weight`` of their tuple."""
 
     def total(output: Any, target: Any, sample_weight: Tensor | None) -> tuple[Tensor, Mapping[str, Tensor]]:
-        if not _has_auxiliary(output):
+        if not _has_auxiliary(output, target):
             return loss(output, target, sample_weight)
         found, values = loss(output[0], target, sample_weight)
         weight = getattr(output, "aux_weight", _WEIGHT)
@@ -45,7 +48,8 @@ def with_auxiliary_losses(loss: LossFunction) -> LossFunction:
     return total
 
 
-def _has_auxiliary(output: Any) -> bool:
-    """Whether it is a named tuple ``(logits, aux_logits...)``, as GoogLeNet and Inception give it."""
+def _has_auxiliary(output: Any, target: Any) -> bool:
+    """Whether it is a named tuple ``(logits, aux_logits...)``, as GoogLeNet gives it, for a single target."""
     names: tuple[str, ...] = getattr(output, "_fields", ())
-    return len(names) > 1 and names[0] == "logits" and all(name.startswith("aux_logits") for name in names[1:])
+    heads = len(names) > 1 and not is_nested(target)
+    return heads and names[0] == "logits" and all(name.startswith("aux_logits") for name in names[1:])

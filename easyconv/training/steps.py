@@ -118,7 +118,7 @@ def _forward(run: Run, batch: Batch) -> tuple[Any, Tensor, Mapping[str, Tensor]]
     with run.recipe.autocast():
         output = run.forward(batch.x)
         loss, values = run.compute_loss(output, batch.y, batch.sample_weight)
-    return main_output(output), loss, values
+    return main_output(output, batch.y), loss, values
 
 
 def _backward(run: Run, loss: Tensor, size: int) -> None:

@@ -7,14 +7,18 @@ from easyconv.errors import ArgumentError
 
 __all__ = ["check_net", "choose_version", "net_words"]
 
+_HEAD = "Make the net, and look at print(net): a stack without its last layer is net[:-1]."
+_SIZES = "Nets take images of any size that is not too small; small=True, where there is one, is for 28x28 and 32x32."
+
 net_words = checked_keywords(
     {
         "classes": "Write num_classes=.",
         "classifier_activation": "Nets end with raw outputs; model.predict_proba() gives probabilities.",
-        "include_top": "Cut the last layer off a stack: net[:-1], or replace it: net.fc = ec.layers.Dense(10).",
-        "input_shape": "Write in_channels=; other sizes of images work too, small=True is for 28x28 and 32x32.",
+        "include_top": _HEAD,
+        "input_shape": _SIZES,
+        "input_size": _SIZES,
         "input_tensor": "Call the net: net(images).",
-        "pooling": "Cut the last layer off a stack: net[:-1], or replace it: net.fc = ec.layers.Dense(10).",
+        "pooling": _HEAD,
         "pretrained": 'Write weights="imagenet".',
         "progress": "The download shows its progress by itself.",
         "small": "This net is for small images as it is.",

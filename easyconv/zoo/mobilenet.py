@@ -87,13 +87,13 @@ def mobilenet_v2(
 
     Notes
     -----
-    The paper's table ends with a 1x1 convolution of the pooled maps, which is a dense layer. Dropout and initial
-    weights are not in the paper.
+    The paper's table ends with a 1x1 convolution of the pooled maps, which is a dense layer. Rate of the
+    dropout and initial weights are not in the paper; they are torchvision's.
 
     References
     ----------
     Sandler, Howard, Zhu, Zhmoginov and Chen, "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018,
-    tables 1 and 2; section 4.1 for ``width_mult``.
+    tables 1 and 2; section 4, "Trade-off hyper parameters", for ``width_mult``.
 
     Examples
     --------

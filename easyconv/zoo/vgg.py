@@ -119,7 +119,7 @@ def vgg16(
     in_channels : int, default 3
         Channels of the images.
     batch_norm : bool, default False
-        Whether a batch norm follows each convolution; it came two months after the paper's first version.
+        Whether a batch norm follows each convolution; it came months after the paper's first version.
     small : bool, default False
         For images of 28x28 and 32x32: the mean of each map in place of the fifth pooling, and one dense layer in place
         of three, as is usual for CIFAR.

@@ -178,7 +178,7 @@ def test_unknown_names():
     with pytest.raises(UnknownNameError, match="no merge called 'concatt'"):
         layers.Parallel(None, merge="concatt")
     with pytest.raises(UnknownNameError, match="no shortcut called 'atuo'"):
-        layers.Residual(nn.ReLU(), "atuo")
+        layers.Residual(nn.ReLU(), shortcut="atuo")
     with pytest.raises(UnknownNameError, match="no norm called 'bach'"):
         layers.ConvBlock(3, norm="bach")
 
@@ -325,15 +325,15 @@ def test_residual_shortcuts():
     linear = layers.Residual(layers.Dense(7))
     assert linear(x).shape == (4, 7)
     assert type(linear.shortcut[0]) is nn.Linear
-    forced = layers.Residual(layers.Dense(5), "conv")
+    forced = layers.Residual(layers.Dense(5), shortcut="conv")
     forced(x)
     assert type(forced.shortcut) is nn.Sequential
-    own = layers.Residual(layers.Dense(7), nn.Linear(5, 7))
+    own = layers.Residual(layers.Dense(7), shortcut=nn.Linear(5, 7))
     torch.testing.assert_close(own(x), own.main(x) + own.shortcut(x))
     for shortcut in (None, "identity"):
-        torch.testing.assert_close(layers.Residual(nn.Tanh(), shortcut)(x), x.tanh() + x)
+        torch.testing.assert_close(layers.Residual(nn.Tanh(), shortcut=shortcut)(x), x.tanh() + x)
     with pytest.raises(ShapeError, match=r"main: \(4, 7\), shortcut: \(4, 5\)"):
-        layers.Residual(layers.Dense(7), None)(x)
+        layers.Residual(layers.Dense(7), shortcut=None)(x)
     with pytest.raises(ShapeError, match=r"no 1x1 convolution .*input: \(1, 2, 8, 8\), main: \(1, 3, 6, 6\)"):
         layers.Residual(layers.Conv2D(3, 3))(torch.zeros(1, 2, 8, 8))
 

@@ -19,7 +19,7 @@ from easyconv.tracing import observe
 
 
 def residual(channels, stride, shortcut):
-    return layers.Residual(layers.Conv2D(channels, 3, stride=stride, padding="same"), shortcut)
+    return layers.Residual(layers.Conv2D(channels, 3, stride=stride, padding="same"), shortcut=shortcut)
 
 
 def blocks(shortcut, channels=6, stride=2):
@@ -112,7 +112,8 @@ def test_auto_is_b_and_conv_is_c():
 
 def test_padding_skips_places_and_adds_zeros():
     x = torch.arange(1.0, 13.0).reshape(1, 1, 3, 4)
-    block = layers.Residual([layers.Conv2D(3, 3, stride=2, padding=1), layers.Activation(torch.zeros_like)], "A")
+    block = [layers.Conv2D(3, 3, stride=2, padding=1), layers.Activation(torch.zeros_like)]
+    block = layers.Residual(block, shortcut="A")
     expected = torch.tensor([[[1.0, 3.0], [9.0, 11.0]], [[0.0, 0.0]] * 2, [[0.0, 0.0]] * 2])
     assert torch.equal(block(x), expected[None])
 
@@ -131,7 +132,7 @@ def test_padding_has_the_shape_of_a_padded_convolution(stride, size, more, kerne
 @pytest.mark.parametrize(("make", "shape"), [(layers.Conv1D, (2, 3, 9)), (layers.Conv3D, (2, 3, 5, 6, 7))])
 def test_padding_of_other_dimensions(make, shape):
     x = torch.randn(shape)
-    block = layers.Residual(make(5, 3, stride=2, padding=1), "A")
+    block = layers.Residual(make(5, 3, stride=2, padding=1), shortcut="A")
     torch.testing.assert_close(block(x)[:, 3:], block.main(x)[:, 3:])
     steps = (slice(None), slice(None)) + (slice(None, None, 2),) * (len(shape) - 2)
     torch.testing.assert_close(block(x)[:, :3], block.main(x)[:, :3] + x[steps])
@@ -139,12 +140,12 @@ def test_padding_of_other_dimensions(make, shape):
 
 def test_padding_of_features():
     x = torch.randn(2, 3)
-    block = layers.Residual(layers.Dense(5), "A")
+    block = layers.Residual(layers.Dense(5), shortcut="A")
     torch.testing.assert_close(block(x) - block.main(x), F.pad(x, (0, 2)))
 
 
 def test_the_receptive_field_follows_the_padding():
-    block, x = layers.Residual(layers.Conv2D(4, 3, 2, padding=1), "A"), torch.zeros(1, 2, 8, 8)
+    block, x = layers.Residual(layers.Conv2D(4, 3, 2, padding=1), shortcut="A"), torch.zeros(1, 2, 8, 8)
     block(x)
     seen = observe(block, x)
     way, whole = (seen[id(module)][0].trace for module in (block.shortcut, block))
@@ -156,7 +157,7 @@ def test_the_receptive_field_follows_the_padding():
 def test_padding_that_cannot_fit(shape):
     main = layers.Conv2D(4, 3) if shape[1] == 3 else layers.Conv2D(4, 3, padding=1)
     with pytest.raises(ShapeError, match=r'shortcut="A" of Residual skips places .*input: .*main: .*shortcut="B"'):
-        layers.Residual(main, "A")(torch.zeros(shape))
+        layers.Residual(main, shortcut="A")(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("shape", [(1, 5, 8, 8), (1, 4, 8)])
@@ -425,3 +426,35 @@ def test_the_original_unit_is_a_basic_block():
     for name, twin in zip(names, twins, strict=True):
         block.get_submodule(twin).load_state_dict(unit.get_submodule(name).state_dict())
     torch.testing.assert_close(unit(x), block(x))
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+@pytest.mark.parametrize(("size", "pools"), [(7, 1), (5, 1), (14, 2), (15, 2)])
+def test_a_way_around_never_looks_at_other_places_than_the_path(shortcut, size, pools):
+    main = [layers.Conv2D(4, 3, padding="same"), *(layers.MaxPool2D(2) for _ in range(pools))]
+    with pytest.raises(ShapeError, match=r"ceil_mode=True"):
+        layers.Residual(main, shortcut=shortcut)(torch.zeros(1, 3, size, size))
+    rounded_up = [layers.Conv2D(4, 3, padding="same"), *(layers.MaxPool2D(2, ceil_mode=True) for _ in range(pools))]
+    assert layers.Residual(rounded_up, shortcut=shortcut)(torch.zeros(1, 3, size, size)).shape[2] == -(
+        -size // 2**pools
+    )
+
+
+def test_a_second_layer_is_no_shortcut():
+    with pytest.raises(ArgumentTypeError, match=r"Residual\(\) takes at most 1 positional arguments \(main\), got 2"):
+        layers.Residual(layers.Conv2D(3, 3, padding="same"), layers.BatchNorm())
+
+
+def test_a_block_that_was_loaded_before_its_first_input_can_be_drawn_anew():
+    built, fresh = layers.BasicBlock(8, 2), layers.BasicBlock(8, 2)
+    built(torch.zeros(1, 4, 8, 8))
+    fresh.load_state_dict(built.state_dict())
+    initialize(fresh, "he")
+    assert fresh(torch.zeros(1, 4, 8, 8)).shape == (1, 8, 4, 4)
+
+
+def test_a_state_without_a_projection_does_not_fit_a_block_that_steps():
+    padded = layers.BasicBlock(8, 2, shortcut="A")
+    padded(torch.zeros(1, 4, 8, 8))
+    with pytest.raises(RuntimeError, match=r"Missing key.*downsample"):
+        layers.BasicBlock(8, 2).load_state_dict(padded.state_dict())

@@ -145,3 +145,23 @@ def test_other_tuples_still_need_a_target_each():
     model.compile("sgd")
     with pytest.raises(ec.errors.ArgumentError, match=r"named tuple \(logits, aux_logits\), whose auxiliary losses"):
         model.fit(*data(), verbose=0)
+
+
+def test_outputs_with_targets_of_their_own_are_no_heads():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 3), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return Outputs(self.a(x), self.b(x), self.b(x))
+
+    torch.manual_seed(0)
+    net = Both()
+    x, y = data()
+    with torch.no_grad():
+        expected = sum(float(cross_entropy(part, y)) for part in net(x))
+    model = ec.Model(net)
+    model.compile("sgd", lr=1e-9)
+    history = model.fit(x, (y, y, y), batch_size=24, verbose=0)
+    assert history.history["loss"] == [pytest.approx(expected, abs=1e-5)]

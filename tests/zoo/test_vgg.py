@@ -120,7 +120,6 @@ def test_initial_weights_are_torchvisions():
         (lambda: zoo.vgg16(small=1), ArgumentTypeError, "small must be True or False"),
         (lambda: zoo.vgg16(0), ArgumentError, "num_classes must be at least 1"),
         (lambda: zoo.vgg16(weights="imagenet", in_channels=1), ArgumentError, "in_channels must be 3"),
-        (lambda: zoo.vgg19(include_top=False), ArgumentTypeError, "slice"),
         (lambda: zoo.vgg13(batchnorm=True), ArgumentTypeError, "Did you mean 'batch_norm'"),
     ],
 )
