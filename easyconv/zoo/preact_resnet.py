@@ -64,10 +64,11 @@ def preact_resnet18(
 
     Notes
     -----
-    For ImageNet the paper has bottleneck nets only; this is its unit (figure 1b) in the sizes of ResNet-18. As its appendix
-    says, the first norm and ReLU stand right after the first convolution, before the two paths of the first unit split, and
-    there is an extra norm and ReLU after the last unit. An implementation for CIFAR-10 that is much used, of 11,171,146
-    parameters, lacks the extra norm: ``small=True`` with 10 classes has the 1,024 parameters of that norm more.
+    For ImageNet the paper has bottleneck nets only; this is its unit (figure 1b) in the sizes of ResNet-18. As its
+    appendix says, the first norm and ReLU stand right after the first convolution, before the two paths of the
+    first unit split, and there is an extra norm and ReLU after the last unit. An implementation for CIFAR-10 that
+    is much used, of 11,171,146 parameters, lacks the extra norm: ``small=True`` with 10 classes has the 1,024
+    parameters of that norm more.
 
     References
     ----------
