@@ -9,7 +9,7 @@ is a network; ``EASYCONV_DATA=folder`` reads it from a folder instead (which has
 epochs each over a sixth of the images: about ten minutes on two CPU cores.
 
 So short a training shows who learns fast (and that dropout on the shortcut learns nothing), not who ends best: the paper
-trains for a hundred times as many steps. ``--rows 60000 --epochs 20`` comes nearer, and takes hours.
+trains for some hundred times as many steps. ``--rows 60000 --epochs 20`` comes nearer, and takes hours.
 """
 
 import argparse
