@@ -8,8 +8,8 @@ Run it with ``make residuals``, or ``python tutorials/03_residual_variants.py``.
 is a network; ``EASYCONV_DATA=folder`` reads it from a folder instead (which has ``MNIST/raw/`` in it). Ten nets, three
 epochs each over a sixth of the images: about ten minutes on two CPU cores.
 
-So short a training shows who learns fast (and that dropout on the shortcut learns nothing), not who ends best: the paper
-trains for some hundred times as many steps. ``--rows 60000 --epochs 20`` comes nearer, and takes hours.
+So short a training shows who learns fast (and that dropout on the shortcut learns nothing), not who ends best: the
+paper trains for some hundred times as many steps. ``--rows 60000 --epochs 20`` comes nearer, and takes hours.
 """
 
 import argparse
