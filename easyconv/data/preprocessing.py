@@ -59,12 +59,23 @@ class Preprocessing:
         DataTypeError
             When it is neither a picture nor a tensor, or the tensor does not hold bytes.
         DataError
-            When the tensor does not have three channels, or they do not come first.
+            When the tensor does not have three channels, or they do not come first; when a picture has more than 8 bits
+            per channel.
         """
         if callable(getattr(images, "convert", None)):  # grey, with a palette, with transparency
+            _check_bytes(images.mode)
             return self.transform(images.convert("RGB"))
         _check_tensor(images)
         return self.transform(images)
+
+
+def _check_bytes(mode: str) -> None:
+    """PIL cuts off all above 255 where it makes RGB of such a picture, which leaves a white one."""
+    if mode.startswith(("I", "F")):
+        raise DataError(
+            f"preprocessing takes pictures of 8 bits per channel, got one of mode {mode!r}. Scale it first: "
+            "PIL.Image.fromarray((numpy.asarray(picture) / 257).astype('uint8')) for 16 bits."
+        )
 
 
 def _check_tensor(images: Any) -> None:

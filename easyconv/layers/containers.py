@@ -200,6 +200,7 @@ class Residual(WithShortcut):
         The path; a list becomes an ``nn.Sequential``.
     shortcut : "auto", "A", "B", "C", "conv", "identity", None, torch.nn.Module or list, default "auto"
         What happens to the input; the letters are the paper's options, which are decided at the first forward pass.
+        How far a projection steps is read off the sizes there, so these should be more than one pixel.
 
         - ``"A"``: the identity; where the shapes differ it skips places and adds channels of zeros. No parameters.
         - ``"B"`` or ``"auto"``: the identity; where the shapes differ a 1x1 convolution (a linear layer for (N, F))

@@ -209,10 +209,10 @@ def initialize(net: nn.Module, init: InitLike) -> None:
 
     Notes
     -----
-    Each layer draws from a seed of its own, taken from torch's global generator on the CPU, in single precision.
-    So the values do not depend on device, precision, or whether sizes were known. Layers that were made with an
-    ``init`` of their own keep it. Embeddings, recurrent layers and norms keep torch's values. Weights that are there
-    already, pretrained ones too, are drawn anew.
+    Each layer draws from a seed of its own, taken from torch's global generator on the CPU, in single precision. So
+    the values do not depend on device, precision, or whether sizes were known. Layers that were made with an ``init``
+    of their own keep it (a copy of one that knows its sizes is a layer like any other). Embeddings, recurrent layers
+    and norms keep torch's values. Weights that are there already, pretrained ones too, are drawn anew.
 
     References
     ----------

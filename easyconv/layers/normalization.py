@@ -8,7 +8,7 @@ from easyconv.arguments import check_flag, check_integer, check_number
 from easyconv.layers.keywords import torch_words
 from easyconv.layers.lazy_layers import LazyBatchNorm, LazyGroupNorm, LazyLayerNorm
 
-__all__ = ["BatchNorm", "GroupNorm", "LayerNorm", "LocalResponseNorm"]
+__all__ = ["BatchNorm", "GroupNorm", "LayerNorm", "LocalResponseNorm", "alexnet_norm"]
 
 
 @torch_words
@@ -197,3 +197,9 @@ def LocalResponseNorm(size: int = 5, alpha: float = 1e-4, beta: float = 0.75, *,
         beta=check_number("beta", beta),
         k=check_number("k", k),
     )
+
+
+def alexnet_norm() -> nn.Module:
+    """`LocalResponseNorm` with the paper's n = 5, k = 2, alpha = 1e-4 and beta = 0.75."""
+    # The paper's alpha is a factor of the sum over the n maps, torch's of their mean: five times as much is the same.
+    return LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2.0)

@@ -4,10 +4,61 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
+from easyconv.layers.checks import Size
 from easyconv.layers.lazy_layers import LazyConv2D
 
-__all__ = ["DepthwiseConv2D", "RelativeConv2D"]
+__all__ = ["depthwise_conv", "relative_conv"]
+
+
+def relative_conv(width: Callable[[int], int], kernel_size: Size, **options: Any) -> nn.Module:
+    """``nn.Conv2d`` with ``width(C)`` filters for C input channels.
+
+    Parameters
+    ----------
+    width : callable
+        The number of filters from the number of input channels. A function that can be pickled, so that the layer can
+        be.
+    kernel_size : int or tuple of int
+        Size of the filters.
+    **options
+        As of ``nn.Conv2d``.
+
+    Examples
+    --------
+    >>> import operator
+    >>> from functools import partial
+    >>> conv = relative_conv(partial(operator.mul, 6), 1)
+    >>> _ = conv(torch.zeros(1, 4, 2, 2))
+    >>> conv
+    Conv2d(4, 24, kernel_size=(1, 1), stride=(1, 1))
+    """
+    make: Any = RelativeConv2D
+    conv: nn.Module = make(width, kernel_size, **options)
+    return conv
+
+
+def depthwise_conv(kernel_size: Size, **options: Any) -> nn.Module:
+    """``nn.Conv2d`` with one filter for each input channel, which sees that channel only.
+
+    Parameters
+    ----------
+    kernel_size : int or tuple of int
+        Size of the filters.
+    **options
+        As of ``nn.Conv2d``, without groups.
+
+    Examples
+    --------
+    >>> conv = depthwise_conv(3, bias=False)
+    >>> _ = conv(torch.zeros(1, 4, 5, 5))
+    >>> conv
+    Conv2d(4, 4, kernel_size=(3, 3), stride=(1, 1), groups=4, bias=False)
+    """
+    make: Any = DepthwiseConv2D
+    conv: nn.Module = make(kernel_size, **options)
+    return conv
 
 
 class _Following(LazyConv2D):
@@ -45,27 +96,7 @@ class _Following(LazyConv2D):
 
 
 class RelativeConv2D(_Following):
-    """``nn.Conv2d`` with ``width(C)`` filters for C input channels.
-
-    Parameters
-    ----------
-    width : callable
-        The number of filters from the number of input channels. A function that can be pickled, so that the layer can
-        be.
-    kernel_size : int or tuple of int
-        Size of the filters.
-    **options
-        As of ``nn.Conv2d``.
-
-    Examples
-    --------
-    >>> import operator, torch
-    >>> from functools import partial
-    >>> conv = RelativeConv2D(partial(operator.mul, 6), 1)
-    >>> _ = conv(torch.zeros(1, 4, 2, 2))
-    >>> conv
-    Conv2d(4, 24, kernel_size=(1, 1), stride=(1, 1))
-    """
+    """What `relative_conv` makes, while it waits for its input."""
 
     def __init__(self, width: Callable[[int], int], kernel_size: Any, **options: Any) -> None:
         super().__init__(0, kernel_size, **options)
@@ -90,23 +121,7 @@ class RelativeConv2D(_Following):
 
 
 class DepthwiseConv2D(_Following):
-    """``nn.Conv2d`` with one filter for each input channel, which sees that channel only.
-
-    Parameters
-    ----------
-    kernel_size : int or tuple of int
-        Size of the filters.
-    **options
-        As of ``nn.Conv2d``, without groups.
-
-    Examples
-    --------
-    >>> import torch
-    >>> conv = DepthwiseConv2D(3, bias=False)
-    >>> _ = conv(torch.zeros(1, 4, 5, 5))
-    >>> conv
-    Conv2d(4, 4, kernel_size=(3, 3), stride=(1, 1), groups=4, bias=False)
-    """
+    """What `depthwise_conv` makes, while it waits for its input."""
 
     def __init__(self, kernel_size: Any, **options: Any) -> None:
         super().__init__(0, kernel_size, **options)

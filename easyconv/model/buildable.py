@@ -18,6 +18,7 @@ from easyconv.layers.initializers import InitLike, initialize, make_init
 from easyconv.layers.keeping import call
 from easyconv.layers.lazy import is_built, require_built
 from easyconv.layers.trace import FORWARD_ERRORS, explain
+from easyconv.measure import count_parameters
 from easyconv.model.reserved import check_name_is_free, is_read_only
 from easyconv.names import suggest
 from easyconv.nested import map_tree
@@ -229,7 +230,7 @@ class Buildable(nn.Module):
             When sizes are not known yet.
         """
         self._complete("count_params()")
-        return sum(p.numel() for p in self.parameters() if trainable is None or p.requires_grad == trainable)
+        return count_parameters(self, trainable=trainable)
 
     def summary(self, *, input_shape: Any = None, depth: int = 3) -> Summary:
         """Print a table of the layers: shapes, parameters, multiply-adds, receptive fields.

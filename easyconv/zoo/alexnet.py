@@ -6,10 +6,12 @@ import torch
 from torch import nn
 
 from easyconv.arguments import check_flag
-from easyconv.layers import Conv2D, Dense, GlobalAvgPool2D, LocalResponseNorm
+from easyconv.layers import Conv2D, Dense, GlobalAvgPool2D
 from easyconv.layers.initializers import InitLike
+from easyconv.layers.normalization import alexnet_norm
 from easyconv.model import Sequential
 from easyconv.zoo.checks import check_net, choose_version, net_words
+from easyconv.zoo.initial import choose_init, is_paper
 from easyconv.zoo.pretrained import check_weights, load_imagenet
 
 __all__ = ["alexnet"]
@@ -97,13 +99,14 @@ def alexnet(
     version = choose_version(version, ("published", "torchvision"), weights)
     one_tower = version == "torchvision"
     size = 32 if small else 224 if one_tower else 227
+    paper: InitLike = "he" if small else None if one_tower else "alexnet"
     net = Sequential(
         (_one_tower if one_tower else _two_gpus)(num_classes, small),
         input_shape=(in_channels, size, size),
         name="alexnet",
-        init=_chosen(init, one_tower, small),
+        init=choose_init(init, paper),
     )
-    if init == "paper" and not small and not one_tower:
+    if is_paper(init) and not small and not one_tower:
         _set_biases_to_one(net)
     return load_imagenet(net, "alexnet", head="classifier.6", weights=weights)
 
@@ -113,11 +116,11 @@ def _two_gpus(num_classes: int, small: bool) -> list[Any]:
     return [
         ("conv1", Conv2D(96, 3, padding=1) if small else Conv2D(96, 11, stride=4)),
         ("relu1", nn.ReLU()),
-        ("norm1", _response_norm()),
+        ("norm1", alexnet_norm()),
         ("pool1", nn.MaxPool2d(3, stride=2)),
         ("conv2", Conv2D(256, 5, padding=2, groups=2)),
         ("relu2", nn.ReLU()),
-        ("norm2", _response_norm()),
+        ("norm2", alexnet_norm()),
         ("pool2", nn.MaxPool2d(3, stride=2)),
         ("conv3", Conv2D(384, 3, padding=1)),
         ("relu3", nn.ReLU()),
@@ -169,18 +172,6 @@ def _one_tower(num_classes: int, small: bool) -> list[Any]:
         ("flatten", nn.Flatten()),
         ("classifier", classifier),
     ]
-
-
-def _response_norm() -> nn.Module:
-    # The paper's n = 5, k = 2, alpha = 1e-4, beta = 0.75. Its alpha is a factor of the sum over the n maps, torch's of
-    # their mean: five times as much is the same.
-    return LocalResponseNorm(size=5, alpha=5e-4, beta=0.75, k=2.0)
-
-
-def _chosen(init: InitLike, one_tower: bool, small: bool) -> InitLike:
-    if init != "paper":
-        return init
-    return "he" if small else None if one_tower else "alexnet"
 
 
 def _set_biases_to_one(net: Sequential) -> None:

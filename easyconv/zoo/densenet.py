@@ -6,11 +6,13 @@ import torch
 from torch import nn
 
 from easyconv.arguments import check_flag, check_number
-from easyconv.layers import BatchNorm, Conv2D, Dense, DenseBlock, GlobalAvgPool2D, Transition
+from easyconv.layers import BatchNorm, Dense, DenseBlock, GlobalAvgPool2D, Transition
 from easyconv.layers.initializers import InitLike
 from easyconv.model import Sequential
 from easyconv.zoo.checks import check_net, net_words
+from easyconv.zoo.initial import choose_init
 from easyconv.zoo.pretrained import check_weights, load_imagenet
+from easyconv.zoo.stems import stem
 
 __all__ = ["densenet121"]
 
@@ -94,7 +96,7 @@ def densenet121(
     check_weights(weights, in_channels=in_channels, small=small)
     k = 32
     features: list[tuple[str, nn.Module]] = [
-        *(_small_stem(2 * k) if small else _stem(2 * k)),
+        *stem("conv0", "norm0", "relu0", "pool0", small=small),
         ("denseblock1", DenseBlock(6, k, dropout=dropout)),
         ("transition1", Transition(0.5)),
         ("denseblock2", DenseBlock(12, k, dropout=dropout)),
@@ -113,22 +115,9 @@ def densenet121(
         ],
         input_shape=(in_channels, 32, 32) if small else (in_channels, 224, 224),
         name="densenet121",
-        init=_initial if init == "paper" else init,
+        init=choose_init(init, _initial),
     )
     return load_imagenet(net, "densenet121", head="classifier", weights=weights)
-
-
-def _stem(maps: int) -> list[tuple[str, nn.Module]]:
-    return [
-        ("conv0", Conv2D(maps, 7, stride=2, padding=3, bias=False)),
-        ("norm0", BatchNorm()),
-        ("relu0", nn.ReLU()),
-        ("pool0", nn.MaxPool2d(3, stride=2, padding=1)),
-    ]
-
-
-def _small_stem(maps: int) -> list[tuple[str, nn.Module]]:
-    return [("conv0", Conv2D(maps, 3, padding=1, bias=False)), ("norm0", BatchNorm()), ("relu0", nn.ReLU())]
 
 
 def _initial(weight: torch.Tensor) -> torch.Tensor:

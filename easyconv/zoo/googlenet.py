@@ -12,6 +12,7 @@ from easyconv.layers.blocks.basic_conv import basic_conv
 from easyconv.layers.initializers import InitLike
 from easyconv.zoo.checks import check_net, choose_version, net_words
 from easyconv.zoo.heads import HeadedNet
+from easyconv.zoo.initial import choose_init
 from easyconv.zoo.pretrained import check_weights, load_imagenet
 
 __all__ = ["GoogLeNet", "GoogLeNetOutputs", "googlenet"]
@@ -143,7 +144,7 @@ def googlenet(
         [(name, layer) for name, layer in layers if aux or name not in GoogLeNet.heads],
         input_shape=(in_channels, size, size),
         name="googlenet",
-        init=init,
+        init=choose_init(init, "he"),
     )
     return load_imagenet(net, "googlenet", head=("fc", "aux1.fc2", "aux2.fc2"), weights=weights)
 

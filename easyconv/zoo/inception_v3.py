@@ -11,6 +11,7 @@ from easyconv.layers.blocks.basic_conv import basic_conv as conv
 from easyconv.layers.initializers import InitLike
 from easyconv.zoo.checks import check_net, net_words
 from easyconv.zoo.heads import HeadedNet
+from easyconv.zoo.initial import choose_init
 from easyconv.zoo.pretrained import check_weights, load_imagenet
 
 __all__ = ["InceptionOutputs", "InceptionV3", "inception_v3"]
@@ -136,7 +137,7 @@ def inception_v3(
         [(name, layer) for name, layer in layers if aux or name not in InceptionV3.heads],
         input_shape=(in_channels, size, size),
         name="inception_v3",
-        init=init,
+        init=choose_init(init, "he"),
     )
     return load_imagenet(net, "inception_v3", head=("fc", "AuxLogits.fc"), weights=weights)
 

@@ -11,6 +11,7 @@ from easyconv.layers.blocks.lenet import RBF, PartialConv2D, ScaledTanh, Subsamp
 from easyconv.layers.initializers import InitLike
 from easyconv.model import Sequential
 from easyconv.zoo.checks import check_net, net_words
+from easyconv.zoo.initial import choose_init
 
 __all__ = ["lenet5"]
 
@@ -114,7 +115,7 @@ def lenet5(
     check_net(num_classes, in_channels)
     check_choice("input_size", input_size, (32, 28))
     squash = nn.ReLU if check_flag("modern", modern) else ScaledTanh
-    init = ("he" if modern else _by_inputs) if init == "paper" else init
+    init = choose_init(init, "he" if modern else _by_inputs)
     c3 = Conv2D(16, 5) if modern else PartialConv2D(_table(), 5, init=init)
     return Sequential(
         [

@@ -1,14 +1,15 @@
 """MobileNet v2: few multiplications, by blocks that widen, look at each channel by itself, and narrow."""
 
-import torch
 from torch import nn
 
 from easyconv.arguments import check_flag, check_number
 from easyconv.errors import ArgumentError
-from easyconv.layers import BatchNorm, Conv2D, Dense, GlobalAvgPool2D, InvertedResidual
+from easyconv.layers import Conv2D, Dense, GlobalAvgPool2D, InvertedResidual
+from easyconv.layers.blocks.separable import with_relu6
 from easyconv.layers.initializers import InitLike
 from easyconv.model import Sequential
 from easyconv.zoo.checks import check_net, net_words
+from easyconv.zoo.initial import choose_init, he_and_small_dense
 from easyconv.zoo.pretrained import check_weights, load_imagenet
 
 __all__ = ["mobilenet_v2"]
@@ -97,6 +98,7 @@ def mobilenet_v2(
 
     Examples
     --------
+    >>> import torch
     >>> with torch.device("meta"):
     ...     net = mobilenet_v2()
     >>> net.count_params()
@@ -117,34 +119,23 @@ def mobilenet_v2(
         ],
         input_shape=(in_channels, 32, 32) if small else (in_channels, 224, 224),
         name="mobilenet_v2",
-        init=_initial if init == "paper" else init,
+        init=choose_init(init, he_and_small_dense),
     )
     return load_imagenet(net, "mobilenet_v2", head="classifier.1", weights=weights)
 
 
 def _features(width_mult: float, small: bool) -> nn.Sequential:
-    layers = [_with_relu6(Conv2D(_divisible(32 * width_mult), 3, stride=1 if small else 2, padding=1, bias=False))]
+    layers = [with_relu6(Conv2D(_divisible(32 * width_mult), 3, stride=1 if small else 2, padding=1, bias=False))]
     blocks = [
         InvertedResidual(_divisible(c * width_mult), stride=s if first else 1, expansion=t)
         for t, c, n, s in (SMALL_ROWS if small else ROWS)
         for first in [True] + [False] * (n - 1)
     ]
-    last = _with_relu6(Conv2D(_divisible(1280 * max(1.0, width_mult)), 1, bias=False))
+    last = with_relu6(Conv2D(_divisible(1280 * max(1.0, width_mult)), 1, bias=False))
     return nn.Sequential(*layers, *blocks, last)
-
-
-def _with_relu6(conv: nn.Module) -> nn.Sequential:
-    return nn.Sequential(conv, BatchNorm(), nn.ReLU6())
 
 
 def _divisible(channels: float) -> int:
     """The nearest multiple of 8, at least 8 and at least nine tenths of ``channels``, as in Google's own code."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
-
-
-def _initial(weight: torch.Tensor) -> torch.Tensor:
-    """Torchvision's: He's by the outputs for filters, N(0, 0.01) for the dense layer."""
-    if weight.dim() == 2:
-        return nn.init.normal_(weight, std=0.01)
-    return nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")

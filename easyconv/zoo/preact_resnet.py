@@ -1,15 +1,15 @@
 """ResNet-18 with norm and ReLU before each convolution."""
 
-from collections.abc import Sequence
-
 from torch import nn
 
 from easyconv.arguments import check_flag
-from easyconv.layers import BatchNorm, Conv2D, Dense, PreActBlock
+from easyconv.layers import BatchNorm, Dense, PreActBlock
 from easyconv.layers.containers import Branch
 from easyconv.layers.initializers import InitLike
 from easyconv.model import Sequential
 from easyconv.zoo.checks import check_net, net_words
+from easyconv.zoo.initial import choose_init
+from easyconv.zoo.stems import stem
 
 __all__ = ["preact_resnet18"]
 
@@ -86,7 +86,7 @@ def preact_resnet18(
     check_net(num_classes, in_channels)
     return Sequential(
         [
-            *(_small_stem() if check_flag("small", small) else _stem()),
+            *stem("conv1", "bn1", "relu", "maxpool", small=check_flag("small", small)),
             ("layer1", _stage(64, shortcut, preactivate=False)),
             ("layer2", _stage(128, shortcut, stride=2)),
             ("layer3", _stage(256, shortcut, stride=2)),
@@ -99,25 +99,8 @@ def preact_resnet18(
         ],
         input_shape=(in_channels, 32, 32) if small else (in_channels, 224, 224),
         name="preact_resnet18",
-        init=init,
+        init=choose_init(init, "he"),
     )
-
-
-def _stem() -> Sequence[tuple[str, nn.Module]]:
-    return [
-        ("conv1", Conv2D(64, 7, stride=2, padding=3, bias=False)),
-        ("bn1", BatchNorm()),
-        ("relu", nn.ReLU()),
-        ("maxpool", nn.MaxPool2d(3, stride=2, padding=1)),
-    ]
-
-
-def _small_stem() -> Sequence[tuple[str, nn.Module]]:
-    return [
-        ("conv1", Conv2D(64, 3, padding=1, bias=False)),
-        ("bn1", BatchNorm()),
-        ("relu", nn.ReLU()),
-    ]
 
 
 def _stage(channels: int, shortcut: Branch, *, stride: int = 1, preactivate: bool = True) -> nn.Sequential:

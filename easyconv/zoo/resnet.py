@@ -1,88 +1,33 @@
 """Residual nets for ImageNet: ResNet-18, 34, 50, 101 and 152, the columns of table 1."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import nn
 
 from easyconv.arguments import check_flag
 from easyconv.errors import ArgumentError
-from easyconv.layers import BasicBlock, BatchNorm, Bottleneck, Conv2D, Dense
+from easyconv.layers import BasicBlock, Bottleneck, Dense
 from easyconv.layers.containers import Branch
 from easyconv.layers.initializers import InitLike
 from easyconv.model import Sequential
 from easyconv.zoo.checks import check_net, net_words
+from easyconv.zoo.initial import choose_init
 from easyconv.zoo.pretrained import check_weights, load_imagenet
+from easyconv.zoo.stems import stem
 
 __all__ = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 
-
-def _resnet(
-    name: str,
-    block: Callable[..., nn.Module],
-    depths: Sequence[int],
-    num_classes: int,
-    in_channels: int,
-    small: bool,
-    init: InitLike,
-    weights: str | None,
-    **options: Any,
-) -> Sequential:
-    """A column of table 1: the kind of block, and how many there are in conv2_x to conv5_x."""
-    check_net(num_classes, in_channels)
-    check_weights(weights, in_channels=in_channels, small=check_flag("small", small))
-    _check_twin(weights, **options)
-    net = Sequential(
-        [
-            *(_small_stem() if small else _stem()),
-            ("layer1", _stage(block, 64, depths[0], 1, options)),
-            ("layer2", _stage(block, 128, depths[1], 2, options)),
-            ("layer3", _stage(block, 256, depths[2], 2, options)),
-            ("layer4", _stage(block, 512, depths[3], 2, options)),
-            ("avgpool", nn.AdaptiveAvgPool2d(1)),
-            ("flatten", nn.Flatten()),
-            ("fc", Dense(num_classes)),
-        ],
-        input_shape=(in_channels, 32, 32) if small else (in_channels, 224, 224),
-        name=name,
-        init=init,
-    )
-    return load_imagenet(net, name, head="fc", weights=weights)
-
-
-def _stem() -> list[tuple[str, nn.Module]]:
-    """conv1, and the pooling at the head of conv2_x."""
-    return [
-        ("conv1", Conv2D(64, 7, stride=2, padding=3, bias=False)),
-        ("bn1", BatchNorm()),
-        ("relu", nn.ReLU()),
-        ("maxpool", nn.MaxPool2d(3, stride=2, padding=1)),
-    ]
-
-
-def _small_stem() -> list[tuple[str, nn.Module]]:
-    return [
-        ("conv1", Conv2D(64, 3, padding=1, bias=False)),
-        ("bn1", BatchNorm()),
-        ("relu", nn.ReLU()),
-    ]
-
-
-def _stage(
-    block: Callable[..., nn.Module], channels: int, depth: int, stride: int, options: dict[str, Any]
-) -> nn.Sequential:
-    """Blocks of the same size; the first one steps."""
-    first = block(channels, stride, **options)
-    return nn.Sequential(first, *(block(channels, **options) for _ in range(depth - 1)))
-
-
-def _check_twin(weights: str | None, *, shortcut: Branch, stride_at: str = "3x3", **_: Any) -> None:
-    """Torchvision's weights are trained with its own shortcuts and strides only."""
-    if weights is not None and (shortcut not in ("B", "auto") or stride_at != "3x3"):
-        raise ArgumentError(
-            f"weights={weights!r} are there for shortcut='B' and stride_at='3x3' only, got shortcut={shortcut!r} and "
-            f"stride_at={stride_at!r}. Leave these out, or leave weights out."
-        )
+# Table 1: the kind of block, and how many there are in conv2_x to conv5_x, here layer1 to layer4. The channels of a
+# stage are those of its 3x3 convolutions; bottlenecks end with four times as many.
+TABLE_1: dict[str, tuple[Callable[..., nn.Module], tuple[int, int, int, int]]] = {
+    "resnet18": (BasicBlock, (2, 2, 2, 2)),
+    "resnet34": (BasicBlock, (3, 4, 6, 3)),
+    "resnet50": (Bottleneck, (3, 4, 6, 3)),
+    "resnet101": (Bottleneck, (3, 4, 23, 3)),
+    "resnet152": (Bottleneck, (3, 8, 36, 3)),
+}
 
 
 @net_words
@@ -111,7 +56,6 @@ def resnet18(
     ===========  =============================================  ===========  ==========
 
     A batch norm follows each convolution, and is counted with it; layer1 to layer4 are the paper's conv2_x to conv5_x.
-
 
     Parameters
     ----------
@@ -155,13 +99,11 @@ def resnet18(
     """
     return _resnet(
         "resnet18",
-        BasicBlock,
-        (2, 2, 2, 2),
         num_classes,
         in_channels,
-        small,
-        init,
-        weights,
+        small=small,
+        init=init,
+        weights=weights,
         shortcut=shortcut,
         zero_init_residual=zero_init_residual,
     )
@@ -211,13 +153,11 @@ def resnet34(
     """
     return _resnet(
         "resnet34",
-        BasicBlock,
-        (3, 4, 6, 3),
         num_classes,
         in_channels,
-        small,
-        init,
-        weights,
+        small=small,
+        init=init,
+        weights=weights,
         shortcut=shortcut,
         zero_init_residual=zero_init_residual,
     )
@@ -250,7 +190,6 @@ def resnet50(
     ===========  =========================================================  ===========  ==========
 
     A batch norm follows each convolution, and is counted with it; layer1 to layer4 are the paper's conv2_x to conv5_x.
-
 
     Parameters
     ----------
@@ -301,13 +240,11 @@ def resnet50(
     """
     return _resnet(
         "resnet50",
-        Bottleneck,
-        (3, 4, 6, 3),
         num_classes,
         in_channels,
-        small,
-        init,
-        weights,
+        small=small,
+        init=init,
+        weights=weights,
         shortcut=shortcut,
         stride_at=stride_at,
         zero_init_residual=zero_init_residual,
@@ -359,13 +296,11 @@ def resnet101(
     """
     return _resnet(
         "resnet101",
-        Bottleneck,
-        (3, 4, 23, 3),
         num_classes,
         in_channels,
-        small,
-        init,
-        weights,
+        small=small,
+        init=init,
+        weights=weights,
         shortcut=shortcut,
         stride_at=stride_at,
         zero_init_residual=zero_init_residual,
@@ -417,14 +352,60 @@ def resnet152(
     """
     return _resnet(
         "resnet152",
-        Bottleneck,
-        (3, 8, 36, 3),
         num_classes,
         in_channels,
-        small,
-        init,
-        weights,
+        small=small,
+        init=init,
+        weights=weights,
         shortcut=shortcut,
         stride_at=stride_at,
         zero_init_residual=zero_init_residual,
     )
+
+
+def _resnet(
+    name: str,
+    num_classes: int,
+    in_channels: int,
+    *,
+    small: bool,
+    init: InitLike,
+    weights: str | None,
+    **options: Any,
+) -> Sequential:
+    """A column of table 1; the options are those of its blocks."""
+    check_net(num_classes, in_channels)
+    check_weights(weights, in_channels=in_channels, small=check_flag("small", small))
+    _check_twin(weights, **options)
+    kind, depths = TABLE_1[name]
+    block = partial(kind, **options)
+    net = Sequential(
+        [
+            *stem("conv1", "bn1", "relu", "maxpool", small=small),
+            ("layer1", _stage(block, 64, depths[0])),
+            ("layer2", _stage(block, 128, depths[1], stride=2)),
+            ("layer3", _stage(block, 256, depths[2], stride=2)),
+            ("layer4", _stage(block, 512, depths[3], stride=2)),
+            ("avgpool", nn.AdaptiveAvgPool2d(1)),
+            ("flatten", nn.Flatten()),
+            ("fc", Dense(num_classes)),
+        ],
+        input_shape=(in_channels, 32, 32) if small else (in_channels, 224, 224),
+        name=name,
+        init=choose_init(init, "he"),
+    )
+    return load_imagenet(net, name, head="fc", weights=weights)
+
+
+def _stage(block: Callable[..., nn.Module], channels: int, depth: int, *, stride: int = 1) -> nn.Sequential:
+    """Blocks of the same size; the first one steps."""
+    return nn.Sequential(block(channels, stride), *(block(channels) for _ in range(depth - 1)))
+
+
+def _check_twin(weights: str | None, *, shortcut: Branch, stride_at: str = "3x3", **_: Any) -> None:
+    """Torchvision's weights are trained with its own shortcuts and strides only."""
+    if weights is not None and (shortcut not in ("B", "auto") or stride_at != "3x3"):
+        raise ArgumentError(
+            f"weights={weights!r} are there for shortcut='B' and stride_at='3x3' only, got shortcut={shortcut!r} and "
+            f"stride_at={stride_at!r}. Leave these out, or leave weights out."
+        )

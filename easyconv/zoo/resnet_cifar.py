@@ -7,6 +7,7 @@ from easyconv.layers.containers import Branch
 from easyconv.layers.initializers import InitLike
 from easyconv.model import Sequential
 from easyconv.zoo.checks import check_net, net_words
+from easyconv.zoo.initial import choose_init
 
 __all__ = ["resnet20", "resnet32", "resnet44", "resnet56", "resnet110"]
 
@@ -37,7 +38,7 @@ def _resnet_cifar(
         ],
         input_shape=(in_channels, 32, 32),
         name=f"resnet{6 * n + 2}",
-        init=init,
+        init=choose_init(init, "he"),
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import nn
 
 from easyconv.arguments import check_flag
@@ -10,6 +9,7 @@ from easyconv.layers import BatchNorm, Conv2D, Dense
 from easyconv.layers.initializers import InitLike
 from easyconv.model import Sequential
 from easyconv.zoo.checks import check_net, net_words
+from easyconv.zoo.initial import choose_init, he_and_small_dense
 from easyconv.zoo.pretrained import check_weights, load_imagenet
 
 __all__ = ["vgg11", "vgg13", "vgg16", "vgg19"]
@@ -47,6 +47,7 @@ def vgg11(
 
     Examples
     --------
+    >>> import torch
     >>> with torch.device("meta"):
     ...     net = vgg11()
     >>> net.count_params()
@@ -81,6 +82,7 @@ def vgg13(
 
     Examples
     --------
+    >>> import torch
     >>> with torch.device("meta"):
     ...     net = vgg13()
     >>> net.count_params()
@@ -153,6 +155,7 @@ def vgg16(
 
     Examples
     --------
+    >>> import torch
     >>> with torch.device("meta"):
     ...     net = vgg16()
     >>> net.count_params()
@@ -187,6 +190,7 @@ def vgg19(
 
     Examples
     --------
+    >>> import torch
     >>> with torch.device("meta"):
     ...     net = vgg19()
     >>> net.count_params()
@@ -219,7 +223,7 @@ def _vgg(
         ],
         input_shape=(in_channels, 32, 32) if small else (in_channels, 224, 224),
         name=name,
-        init=_initial if init == "paper" else init,
+        init=choose_init(init, he_and_small_dense),
     )
     return load_imagenet(net, name, head="classifier.6", weights=weights)
 
@@ -244,10 +248,3 @@ def _classifier(num_classes: int) -> nn.Sequential:
         nn.Dropout(0.5),
         Dense(num_classes),
     )
-
-
-def _initial(weight: torch.Tensor) -> torch.Tensor:
-    """Torchvision's: He's by the outputs for filters, N(0, 0.01) for dense layers."""
-    if weight.dim() == 2:
-        return nn.init.normal_(weight, std=0.01)
-    return nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")

@@ -3,10 +3,12 @@
 from torch import nn
 
 from easyconv.arguments import check_flag
-from easyconv.layers import Conv2D, Dense, GlobalAvgPool2D, LocalResponseNorm
+from easyconv.layers import Conv2D, Dense, GlobalAvgPool2D
 from easyconv.layers.initializers import InitLike
+from easyconv.layers.normalization import alexnet_norm
 from easyconv.model import Sequential
 from easyconv.zoo.checks import check_net, net_words
+from easyconv.zoo.initial import choose_init
 
 __all__ = ["zfnet"]
 
@@ -92,11 +94,11 @@ def zfnet(
             ("conv1", Conv2D(96, 3, padding=1) if small else Conv2D(96, 7, stride=2, padding=1)),
             ("relu1", nn.ReLU()),
             ("pool1", nn.MaxPool2d(3, stride=2, ceil_mode=True)),
-            ("norm1", _contrast_norm()),
+            ("norm1", alexnet_norm()),
             ("conv2", Conv2D(256, 5, padding=2) if small else Conv2D(256, 5, stride=2)),
             ("relu2", nn.ReLU()),
             ("pool2", nn.MaxPool2d(3, stride=2, ceil_mode=True)),
-            ("norm2", _contrast_norm()),
+            ("norm2", alexnet_norm()),
             ("conv3", Conv2D(maps3, 3, padding=1)),
             ("relu3", nn.ReLU()),
             ("conv4", Conv2D(maps4, 3, padding=1)),
@@ -115,10 +117,5 @@ def zfnet(
         ],
         input_shape=(in_channels, size, size),
         name="zfnet",
-        init=("he" if small else "alexnet") if init == "paper" else init,
+        init=choose_init(init, "he" if small else "alexnet"),
     )
-
-
-def _contrast_norm() -> nn.Module:
-    # AlexNet's alpha of 1e-4 is a factor of the sum over 5 maps, torch's of their mean.
-    return LocalResponseNorm(size=5, alpha=5e-4, beta=0.75, k=2.0)

@@ -18,7 +18,7 @@ from torch.nn.parameter import is_lazy
 
 import easyconv as ec
 from easyconv import zoo
-from easyconv.errors import ArgumentError, ArgumentTypeError
+from easyconv.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 
 NETS = [name for name in zoo.__all__ if inspect.isfunction(getattr(zoo, name))]
 CLASSES = 7
@@ -242,6 +242,14 @@ class TestEverySignature:
     def test_refuses_what_makes_no_sense(self, name, arguments, error, match):
         with pytest.raises(error, match=match.replace("{name}", name)):
             getattr(zoo, name)(**arguments)
+
+    def test_knows_the_initial_weights_of_its_paper(self, name):
+        if inspect.getmodule(getattr(zoo, name)) is zoo.course:
+            pytest.skip("a net of the course has no paper")
+        with torch.device("meta"):
+            assert make(name, init="Paper", **small(name)).count_params()
+        with pytest.raises(UnknownNameError, match="Did you mean 'paper'"):
+            make(name, init="papre", **small(name))
 
     def test_says_so_where_there_are_no_weights_or_no_small_variant(self, name):
         hints = {"weights": "no trained weights for this net", "small": "for small images as it is"}

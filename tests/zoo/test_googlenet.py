@@ -5,6 +5,7 @@ import functools
 import pytest
 import torch
 import torchvision
+from torch.nn import functional as F  # noqa: N812
 from twin import gradients, randomized, same_weights
 
 from easyconv.errors import ArgumentError, ArgumentTypeError
@@ -33,6 +34,47 @@ def output_shapes(net, *shape):
     for handle in handles:
         handle.remove()
     return shapes
+
+
+def by_table_1(weights, x):
+    """Table 1 and figure 2(b) of the paper in plain functions; a batch norm where its numbers are among the weights."""
+
+    def conv(x, name, stride=1):
+        kernel = weights[f"{name}.conv.weight"]
+        y = F.conv2d(x, kernel, weights.get(f"{name}.conv.bias"), stride, padding=kernel.shape[-1] // 2)
+        if f"{name}.bn.weight" in weights:
+            norm = (weights[f"{name}.bn.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+            y = F.batch_norm(y, *norm, eps=0.001)
+        return y.relu()
+
+    def pool(x):
+        return F.max_pool2d(x, 3, stride=2, ceil_mode=True)
+
+    def norm(x):
+        return x if "conv1.bn.weight" in weights else F.local_response_norm(x, 5, alpha=1e-4, beta=0.75, k=1.0)
+
+    def inception(x, name):
+        deep = [conv(conv(x, f"{name}.branch{n}.0"), f"{name}.branch{n}.1") for n in (2, 3)]
+        pooled = conv(F.max_pool2d(x, 3, stride=1, padding=1), f"{name}.branch4.1")
+        return torch.cat([conv(x, f"{name}.branch1"), *deep, pooled], dim=1)
+
+    x = norm(pool(conv(x, "conv1", stride=2)))
+    x = norm(conv(conv(x, "conv2"), "conv3"))
+    for number, letters in ((3, "ab"), (4, "abcde"), (5, "ab")):
+        x = pool(x)
+        for letter in letters:
+            x = inception(x, f"inception{number}{letter}")
+    return F.linear(x.mean(dim=(2, 3)), weights["fc.weight"], weights["fc.bias"])
+
+
+@pytest.mark.parametrize("version", ["published", "batch_norm"])
+def test_the_outputs_are_those_of_table_1(version):
+    net = randomized(googlenet(5, aux=False, version=version)).eval()
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        expected = by_table_1(net.state_dict(), x)
+        torch.testing.assert_close(net(x), expected, atol=1e-9, rtol=1e-9)
+    assert expected.std() > 0.01
 
 
 # --- the paper --------------------------------------------------------------------------------------------------------

@@ -238,6 +238,8 @@ def test_pictures_of_every_kind_become_rgb(preprocessing, mode):
         (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), DataError, r"got \(2, 1, 8, 8\)\. .*expand"),
         (torch.zeros(8, 8, 3, dtype=torch.uint8), DataError, r"channels first, got \(8, 8, 3\)\. .*permute"),
         (torch.zeros(8, 8, dtype=torch.uint8), DataError, r"got \(8, 8\)"),
+        (PIL.Image.new("I;16", (8, 8)), DataError, r"8 bits per channel, got one of mode 'I;16'\. Scale it first"),
+        (PIL.Image.new("F", (8, 8)), DataError, r"got one of mode 'F'"),
     ],
 )
 def test_what_is_no_picture_is_refused(preprocessing, images, error, match):

@@ -14,7 +14,7 @@ from easyconv.layers.checks import Size
 from easyconv.layers.convolution import Conv2D
 from easyconv.layers.initializers import InitLike, set_init
 from easyconv.layers.keywords import torch_words
-from easyconv.layers.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
+from easyconv.layers.normalization import BatchNorm, GroupNorm, LayerNorm, alexnet_norm
 from easyconv.layers.pooling import AvgPool2D, MaxPool2D
 from easyconv.layers.reshaping import Dropout
 from easyconv.names import look_up, normalize
@@ -26,7 +26,7 @@ _NORMS: dict[str, Callable[[], nn.Module]] = {
     "batch": BatchNorm,
     "group": GroupNorm,
     "layer": lambda: LayerNorm(dims=3),
-    "lrn": lambda: LocalResponseNorm(5, alpha=5 * 1e-4, k=2.0),  # AlexNet's; torch's alpha is for the mean of the 5
+    "lrn": alexnet_norm,
 }
 
 

@@ -3,7 +3,6 @@
 import math
 from collections import OrderedDict
 from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +12,7 @@ from easyconv.errors import ArgumentError
 from easyconv.layers.convolution import Conv2D
 from easyconv.layers.keywords import torch_words
 from easyconv.layers.normalization import BatchNorm
-from easyconv.layers.relative import RelativeConv2D
+from easyconv.layers.relative import relative_conv
 
 __all__ = ["DenseBlock", "Transition"]
 
@@ -139,9 +138,7 @@ class Transition(nn.Sequential):
 def _compressing(reduction: float | None, out_channels: int | None) -> nn.Module:
     if out_channels is None:
         share = check_number("reduction", 0.5 if reduction is None else reduction, above=0, maximum=1)
-        make: Any = RelativeConv2D
-        conv: nn.Module = make(partial(_share_of, share), 1, bias=False)
-        return conv
+        return relative_conv(partial(_share_of, share), 1, bias=False)
     if reduction is not None:
         raise ArgumentError(
             f"Give reduction or out_channels, not both; got reduction={reduction!r}, out_channels={out_channels!r}."

@@ -1,7 +1,6 @@
 """How a block makes its convolution: at one stroke, or as two that need fewer numbers. One function for each kind."""
 
 from collections import OrderedDict
-from typing import Any
 
 from torch import nn
 
@@ -9,7 +8,7 @@ from easyconv.arguments import check_flag
 from easyconv.errors import ArgumentError
 from easyconv.layers.checks import Size, check_padding, check_size, each
 from easyconv.layers.convolution import Conv2D
-from easyconv.layers.relative import DepthwiseConv2D
+from easyconv.layers.relative import depthwise_conv
 
 __all__ = ["depthwise", "factorized", "separable"]
 
@@ -25,17 +24,15 @@ def depthwise(
     >>> depthwise(3, 2)(torch.zeros(1, 4, 8, 8)).shape
     torch.Size([1, 4, 4, 4])
     """
-    make: Any = DepthwiseConv2D
     kernel, step = check_size("kernel_size", kernel_size, 2), check_size("stride", stride, 2)
     spread = check_size("dilation", dilation, 2)
-    conv: nn.Module = make(
+    return depthwise_conv(
         kernel,
         stride=step,
         padding=check_padding(padding, kernel, step, spread, 2),
         dilation=spread,
         bias=check_flag("bias", bias),
     )
-    return conv
 
 
 def separable(

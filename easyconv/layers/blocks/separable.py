@@ -3,7 +3,6 @@
 import operator
 from collections import OrderedDict
 from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,9 +14,9 @@ from easyconv.layers.checks import Size, check_size, each
 from easyconv.layers.convolution import Conv2D
 from easyconv.layers.keywords import torch_words
 from easyconv.layers.normalization import BatchNorm
-from easyconv.layers.relative import RelativeConv2D
+from easyconv.layers.relative import relative_conv
 
-__all__ = ["DepthwiseSeparable", "InvertedResidual"]
+__all__ = ["DepthwiseSeparable", "InvertedResidual", "with_relu6"]
 
 
 class DepthwiseSeparable(nn.Sequential):
@@ -126,8 +125,8 @@ class InvertedResidual(nn.Module):
         super().__init__()
         times = check_integer("expansion", expansion, minimum=1)
         self.conv = nn.Sequential(
-            *([_with_relu6(_widened(times))] if times > 1 else []),
-            _with_relu6(depthwise(3, stride, padding=1)),
+            *([with_relu6(relative_conv(partial(operator.mul, times), 1, bias=False))] if times > 1 else []),
+            with_relu6(depthwise(3, stride, padding=1)),
             Conv2D(out_channels, 1, bias=False),
             BatchNorm(),
         )
@@ -144,11 +143,6 @@ class InvertedResidual(nn.Module):
         return f"stride={self.stride}"
 
 
-def _widened(times: int) -> nn.Module:
-    make: Any = RelativeConv2D
-    conv: nn.Module = make(partial(operator.mul, times), 1, bias=False)
-    return conv
-
-
-def _with_relu6(conv: nn.Module) -> nn.Sequential:
+def with_relu6(conv: nn.Module) -> nn.Sequential:
+    """The convolution, batch norm and ReLU6, as MobileNet v2 has them."""
     return nn.Sequential(conv, BatchNorm(), nn.ReLU6())

@@ -1,7 +1,6 @@
 """Squeeze and excite: weigh each channel by what the whole image says."""
 
 from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +10,7 @@ from easyconv.errors import ArgumentError
 from easyconv.layers.activations import ActivationLike, make_activation
 from easyconv.layers.convolution import Conv2D
 from easyconv.layers.keywords import torch_words
-from easyconv.layers.relative import RelativeConv2D
+from easyconv.layers.relative import relative_conv
 
 __all__ = ["SqueezeExcite"]
 
@@ -78,11 +77,10 @@ class SqueezeExcite(nn.Module):
     ) -> None:
         super().__init__()
         check_flag("bias", bias)
-        make: Any = RelativeConv2D
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = _squeezing(reduction, squeeze_channels, bias)
         self.activation = make_activation(activation)
-        self.fc2 = make(self._channels, 1, bias=bias)
+        self.fc2 = relative_conv(self._channels, 1, bias=bias)
         self.gate = make_activation(gate)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -98,9 +96,7 @@ class SqueezeExcite(nn.Module):
 def _squeezing(reduction: int | None, squeeze_channels: int | None, bias: bool) -> nn.Module:
     if squeeze_channels is None:
         times = check_integer("reduction", 16 if reduction is None else reduction, minimum=1)
-        make: Any = RelativeConv2D
-        conv: nn.Module = make(partial(_part_of, times), 1, bias=bias)
-        return conv
+        return relative_conv(partial(_part_of, times), 1, bias=bias)
     if reduction is not None:
         raise ArgumentError(
             f"Give reduction or squeeze_channels, not both; got reduction={reduction!r}, "
