@@ -116,7 +116,7 @@ def test_no_circles():
 
 def test_these_checks_can_fail():
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c", "a"]]
-    assert complaint("easyconv.layers.build", "easyconv.data.batch")
+    assert complaint("easyconv.layers.build", "easyconv.data.sources.batch")
     assert complaint("easyconv.names", "easyconv.layers.lazy")
     assert complaint("easyconv.training.steps", "easyconv.training.loop")
     assert complaint("easyconv.training.loop", "easyconv.training.steps") is None

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from easyconv.arguments import check_integer, checked_keywords
 from easyconv.callbacks.progress import Verbosity, progress_callbacks
-from easyconv.data.batch import Batch
-from easyconv.data.sources import DEFAULT_BATCH_SIZE, Source, make_source
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, Source, make_source
 from easyconv.errors import ArgumentError, NotCompiledError, StateError
 from easyconv.layers.initializers import InitLike
 from easyconv.model.buildable import Buildable

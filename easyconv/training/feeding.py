@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from easyconv.arguments import check_flag, check_integer, check_number
-from easyconv.data.sources import DEFAULT_BATCH_SIZE, Source, holds_batches, make_source
-from easyconv.data.splits import split
+from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, Source, holds_batches, make_source
+from easyconv.data.sources.splits import split
 from easyconv.errors import ArgumentError, DataError
 
 __all__ = ["make_sources"]

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from easyconv.data.batch import Batch
+from easyconv.data.sources.batch import Batch
 from easyconv.layers.keeping import kept_modes
 from easyconv.metrics import Metric
 from easyconv.optim import get_lr

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from easyconv.data.batch import Batch
-from easyconv.data.sources import Source
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.make import Source
 from easyconv.errors import ArgumentError
 from easyconv.nested import map_tree
 from easyconv.training import loop

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from easyconv.data.class_weights import class_weights
-from easyconv.data.inputs import check_inputs, finish_inputs
-from easyconv.data.rules import InputRule, TargetRule
-from easyconv.data.source import located
-from easyconv.data.sources import Source
-from easyconv.data.targets import fit_targets
+from easyconv.data.sources.class_weights import class_weights
+from easyconv.data.sources.inputs import check_inputs, finish_inputs
+from easyconv.data.sources.make import Source
+from easyconv.data.sources.rules import InputRule, TargetRule
+from easyconv.data.sources.source import located
+from easyconv.data.sources.targets import fit_targets
 from easyconv.errors import ArgumentError, EasyconvError
 from easyconv.layers.build import dry_run
 from easyconv.layers.first import InputFacts, Reception, expected_input, facts_of, watch

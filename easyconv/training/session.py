@@ -9,8 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from easyconv.data.batch import Batch
-from easyconv.data.sources import Source
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.make import Source
 from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
 from easyconv.layers.keeping import call, kept_modes
 from easyconv.metrics import Metric

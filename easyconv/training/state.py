@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from easyconv.data.batch import Batch
+from easyconv.data.sources.batch import Batch
 from easyconv.losses import Objective
 from easyconv.metrics import Metric
 from easyconv.optim import OptimizerFactory

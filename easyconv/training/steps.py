@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from easyconv.data.batch import Batch, batch_size_of
+from easyconv.data.sources.batch import Batch, batch_size_of
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.keeping import call
 from easyconv.training.auxiliary import main_output

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from easyconv.data.batch import Batch
-from easyconv.data.sources import Source
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.make import Source
 from easyconv.errors import ArgumentError, DataExhaustedError, EmptyDataError
 from easyconv.seed import derive
 from easyconv.training.state import Progress

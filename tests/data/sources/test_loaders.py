@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, Subset, TensorDataset
 
-from easyconv.data.loaders import known_labels
-from easyconv.data.rules import TargetRule
-from easyconv.data.sources import make_source
+from easyconv.data.sources.loaders import known_labels
+from easyconv.data.sources.make import make_source
+from easyconv.data.sources.rules import TargetRule
 from easyconv.errors import DataError, EasyconvWarning, EmptyDataError, LabelError, LengthError, NonFiniteDataError
 
 X, Y = torch.arange(20.0).reshape(10, 2), torch.arange(10) % 3

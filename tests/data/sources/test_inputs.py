@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from easyconv.data.inputs import check_inputs, finish_inputs, to_inputs
-from easyconv.data.rules import InputRule
+from easyconv.data.sources.inputs import check_inputs, finish_inputs, to_inputs
+from easyconv.data.sources.rules import InputRule
 from easyconv.errors import DataError, DataTypeError, NonFiniteDataError
 
 IMAGE1, IMAGE3, IMAGE = InputRule("image", 1), InputRule("image", 3), InputRule("image")

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from easyconv.data.batch import Batch
-from easyconv.data.familiar import Familiar
-from easyconv.data.rules import InputRule, TargetRule
-from easyconv.data.sources import make_source
-from easyconv.data.streams import StreamSource
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.familiar import Familiar
+from easyconv.data.sources.make import make_source
+from easyconv.data.sources.rules import InputRule, TargetRule
+from easyconv.data.sources.streams import StreamSource
 from easyconv.errors import DataError
 
 X, Y = torch.rand(12, 3), torch.arange(12) % 3

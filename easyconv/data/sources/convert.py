@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from easyconv.data.values import describe
+from easyconv.data.sources.values import describe
 from easyconv.errors import DataError, DataTypeError, EmptyDataError
 
 __all__ = ["is_number", "is_picture", "to_tensor"]

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.convert import is_number, to_tensor
-from easyconv.data.rules import InputRule
-from easyconv.data.values import bounds, check_finite, describe, first_row
+from easyconv.data.sources.convert import is_number, to_tensor
+from easyconv.data.sources.rules import InputRule
+from easyconv.data.sources.values import bounds, check_finite, describe, first_row
 from easyconv.errors import DataError, DataTypeError
 from easyconv.nested import map_named, map_rules
 
@@ -29,7 +29,7 @@ def to_inputs(x: Any, name: str = "x") -> Any:
     Raises
     ------
     DataTypeError, DataError, EmptyDataError
-        As `easyconv.data.convert.to_tensor` does.
+        As `easyconv.data.sources.convert.to_tensor` does.
 
     Examples
     --------

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.convert import is_number, to_tensor
-from easyconv.data.values import check_finite, first_row
+from easyconv.data.sources.convert import is_number, to_tensor
+from easyconv.data.sources.values import check_finite, first_row
 from easyconv.errors import DataError, DataTypeError, LengthError
 
 __all__ = ["refuse_idle", "to_weights"]

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from easyconv.data.convert import is_number, is_picture, to_tensor
-from easyconv.data.values import describe
+from easyconv.data.sources.convert import is_number, is_picture, to_tensor
+from easyconv.data.sources.values import describe
 from easyconv.errors import DataError
 from easyconv.nested import rows_of
 

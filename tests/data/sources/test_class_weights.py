@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
-from easyconv.data.class_weights import class_weights, weights_for
+from easyconv.data.sources.class_weights import class_weights, weights_for
 from easyconv.errors import ArgumentError, ArgumentTypeError, LabelError
 from easyconv.losses import make_objective
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.batch import Batch
-from easyconv.data.rules import TargetRule
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.rules import TargetRule
 
 __all__ = ["Familiar"]
 

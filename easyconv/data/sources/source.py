@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.batch import Batch, unpack
-from easyconv.data.class_weights import weights_for
-from easyconv.data.convert import is_number
-from easyconv.data.inputs import check_inputs, finish_inputs, to_inputs
-from easyconv.data.rules import InputRule
-from easyconv.data.targets import fit_targets, to_targets
-from easyconv.data.weights import refuse_idle, to_weights
+from easyconv.data.sources.batch import Batch, unpack
+from easyconv.data.sources.class_weights import weights_for
+from easyconv.data.sources.convert import is_number
+from easyconv.data.sources.inputs import check_inputs, finish_inputs, to_inputs
+from easyconv.data.sources.rules import InputRule
+from easyconv.data.sources.targets import fit_targets, to_targets
+from easyconv.data.sources.weights import refuse_idle, to_weights
 from easyconv.errors import DataError, EasyconvError, LengthError, StateError
 from easyconv.nested import leaves, map_tree, rows_of
 

@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.batch import Batch
-from easyconv.data.inputs import check_inputs
-from easyconv.data.order import warn_of_order
-from easyconv.data.source import Binding, Source, check_rows, located
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.inputs import check_inputs
+from easyconv.data.sources.order import warn_of_order
+from easyconv.data.sources.source import Binding, Source, check_rows, located
 from easyconv.nested import leaves, map_tree
 
 __all__ = ["ArraySource"]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from easyconv.data.sources import make_source
-from easyconv.data.splits import split, split_indices
+from easyconv.data.sources.make import make_source
+from easyconv.data.sources.splits import split, split_indices
 from easyconv.errors import ArgumentError, DataError, LengthError
 
 

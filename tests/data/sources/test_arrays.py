@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from easyconv.data.arrays import ArraySource
-from easyconv.data.rules import InputRule, TargetRule
-from easyconv.data.sources import make_source
+from easyconv.data.sources.arrays import ArraySource
+from easyconv.data.sources.make import make_source
+from easyconv.data.sources.rules import InputRule, TargetRule
 from easyconv.errors import DataError, EasyconvWarning, LabelError, LengthError, StateError
 
 X, Y = torch.arange(20.0).reshape(10, 2), torch.arange(10) % 3
@@ -171,7 +171,7 @@ def test_a_loop_by_hand_sees_the_same_bits():
 @pytest.mark.parametrize("share", [0.25, 0.0])
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_on_a_gpu(monkeypatch, share, shuffle):
-    monkeypatch.setattr("easyconv.data.arrays._SHARE_OF_DEVICE", share)
+    monkeypatch.setattr("easyconv.data.sources.arrays._SHARE_OF_DEVICE", share)
     x = torch.randint(0, 256, (50, 1, 4, 4), dtype=torch.uint8)
     source = make_source(x, torch.arange(50), batch_size=8, shuffle=shuffle)
     source.bind(InputRule("image", 1), TargetRule("classes", (50,)), "cuda:0")

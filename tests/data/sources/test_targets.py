@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from easyconv.data.rules import TargetRule
-from easyconv.data.targets import fit_targets, to_targets
+from easyconv.data.sources.rules import TargetRule
+from easyconv.data.sources.targets import fit_targets, to_targets
 from easyconv.errors import DataError, DataTypeError, LabelError, NonFiniteDataError
 
 CLASSES = TargetRule("classes", (3,), loss="cross_entropy")

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.rules import TargetRule
+from easyconv.data.sources.rules import TargetRule
 from easyconv.notices import warn_user
 
 __all__ = ["is_grouped", "warn_of_order"]

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from easyconv.arguments import check_number
-from easyconv.data.convert import is_number
-from easyconv.data.loaders import known_labels
-from easyconv.data.sources import holds_batches, holds_samples
+from easyconv.data.sources.convert import is_number
+from easyconv.data.sources.loaders import known_labels
+from easyconv.data.sources.make import holds_batches, holds_samples
 from easyconv.errors import DataError, LengthError
 from easyconv.seed import kept_random_state
 

@@ -7,15 +7,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from easyconv.arguments import check_flag, check_integer
-from easyconv.data.arrays import ArraySource
-from easyconv.data.batch import Batch, unpack
-from easyconv.data.convert import is_number
-from easyconv.data.inputs import to_inputs
-from easyconv.data.loaders import LoaderSource
-from easyconv.data.source import Source, located
-from easyconv.data.streams import IterableSource
-from easyconv.data.targets import to_targets
-from easyconv.data.weights import to_weights
+from easyconv.data.sources.arrays import ArraySource
+from easyconv.data.sources.batch import Batch, unpack
+from easyconv.data.sources.convert import is_number
+from easyconv.data.sources.inputs import to_inputs
+from easyconv.data.sources.loaders import LoaderSource
+from easyconv.data.sources.source import Source, located
+from easyconv.data.sources.streams import IterableSource
+from easyconv.data.sources.targets import to_targets
+from easyconv.data.sources.weights import to_weights
 from easyconv.errors import ArgumentError, DataError, DataTypeError, EmptyDataError
 from easyconv.nested import rows_of
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from easyconv.data.weights import to_weights
+from easyconv.data.sources.weights import to_weights
 from easyconv.errors import DataError, LengthError, NonFiniteDataError
 
 

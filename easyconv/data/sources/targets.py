@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.convert import is_number, to_tensor
-from easyconv.data.rules import TargetRule
-from easyconv.data.values import bounds, check_finite, describe, first_row
+from easyconv.data.sources.convert import is_number, to_tensor
+from easyconv.data.sources.rules import TargetRule
+from easyconv.data.sources.values import bounds, check_finite, describe, first_row
 from easyconv.errors import DataError, DataTypeError, LabelError
 from easyconv.nested import map_named, map_rules
 
@@ -30,7 +30,7 @@ def to_targets(y: Any, name: str = "y") -> Any:
     Raises
     ------
     DataTypeError, DataError, EmptyDataError
-        As `easyconv.data.convert.to_tensor` does; text gets the line that makes numbers of it.
+        As `easyconv.data.sources.convert.to_tensor` does; text gets the line that makes numbers of it.
 
     Examples
     --------

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from easyconv.data.batch import Batch
-from easyconv.data.familiar import Familiar
-from easyconv.data.inputs import check_inputs
-from easyconv.data.source import Binding, Source, located, to_batch
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.familiar import Familiar
+from easyconv.data.sources.inputs import check_inputs
+from easyconv.data.sources.source import Binding, Source, located, to_batch
 from easyconv.errors import DataError, EmptyDataError
 from easyconv.nested import map_tree
 from easyconv.seed import random_state, seed_all

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from easyconv.data.order import is_grouped
+from easyconv.data.sources.order import is_grouped
 
 
 @pytest.mark.parametrize(

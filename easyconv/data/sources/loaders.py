@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler, Subset, TensorDataset, default_collate
 
-from easyconv.data.batch import unpack
-from easyconv.data.order import warn_of_order
-from easyconv.data.source import check_rows, located
-from easyconv.data.streams import StreamSource
+from easyconv.data.sources.batch import unpack
+from easyconv.data.sources.order import warn_of_order
+from easyconv.data.sources.source import check_rows, located
+from easyconv.data.sources.streams import StreamSource
 
 __all__ = ["LoaderSource", "known_labels"]
 

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import default_collate
 
 from easyconv.data import Batch
-from easyconv.data.batch import batch_size_of, unpack
+from easyconv.data.sources.batch import batch_size_of, unpack
 from easyconv.errors import DataError, LengthError
 
 X, Y, W = torch.zeros(4, 2), torch.arange(4), torch.ones(4)

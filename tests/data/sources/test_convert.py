@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from easyconv.data.convert import to_tensor
+from easyconv.data.sources.convert import to_tensor
 from easyconv.errors import DataError, DataTypeError, EmptyDataError
 
 image = pytest.importorskip("PIL.Image")

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from easyconv.data.rules import TargetRule
-from easyconv.data.sources import make_source
+from easyconv.data.sources.make import make_source
+from easyconv.data.sources.rules import TargetRule
 from easyconv.errors import ArgumentError, ArgumentTypeError, DataError, DataTypeError, EmptyDataError
 
 X, Y = torch.arange(20.0).reshape(10, 2), torch.arange(10) % 3

@@ -1,0 +1,1 @@
+"""From whatever users have to batches on the device."""
