@@ -1,6 +1,7 @@
 """easyconv: Keras's verbs, PyTorch's modules, a hand-written loop's speed."""
 
 from easyconv import arithmetic, callbacks, data, errors, layers, losses, metrics, optim, visualize, zoo
+from easyconv.data import augment
 from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
 from easyconv.measure import count_parameters, multiply_adds, output_shape, receptive_field
 from easyconv.model import Model, Sequential
@@ -19,6 +20,7 @@ __all__ = [
     "StepResult",
     "__version__",
     "arithmetic",
+    "augment",
     "callbacks",
     "count_parameters",
     "data",

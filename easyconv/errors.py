@@ -6,9 +6,11 @@ The tree (each error also inherits the builtin in brackets, so plain ``except`` 
     ├── ArgumentError          [ValueError]      an argument has a value that makes no sense
     │   ├── UnknownNameError                     a name that is not in the list; the nearest are suggested
     │   └── DataError                            data that cannot be made right
+    │       ├── BrokenPictureError               a file that is no picture, or cannot be read
     │       ├── EmptyDataError                   no rows, or a source that yields no batch
     │       ├── LengthError                      inputs, targets or weights of different lengths
     │       ├── NonFiniteDataError               NaN or infinity in the data
+    │       ├── SampleError                      a sample that its data set cannot read
     │       └── LabelError                       labels that do not fit the loss or the net
     ├── ArgumentTypeError      [TypeError]       an argument of the wrong type
     │   └── DataTypeError                        data of a type that cannot become a tensor
@@ -33,6 +35,7 @@ A message says what was expected, what came, and what to do.
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "BrokenPictureError",
     "DataError",
     "DataExhaustedError",
     "DataTypeError",
@@ -50,6 +53,7 @@ __all__ = [
     "NotBuiltError",
     "NotCompiledError",
     "ReservedNameError",
+    "SampleError",
     "ShapeError",
     "StateError",
     "UnknownNameError",
@@ -73,6 +77,10 @@ class DataError(ArgumentError):
     """Data that cannot be made right."""
 
 
+class BrokenPictureError(DataError):
+    """A file that is no picture, is cut off, or cannot be read."""
+
+
 class EmptyDataError(DataError):
     """No rows, or a source that yields no batch."""
 
@@ -83,6 +91,14 @@ class LengthError(DataError):
 
 class NonFiniteDataError(DataError):
     """NaN or infinity in the data."""
+
+
+class SampleError(DataError):
+    """A sample that its data set cannot read; the message names its number, and its file where that is known."""
+
+    def __init__(self, message: str = "") -> None:
+        # torch raises what a worker raised anew, with the worker's whole traceback for a message.
+        super().__init__(message.rpartition(f"{SampleError.__name__}: ")[2].strip())
 
 
 class LabelError(DataError):

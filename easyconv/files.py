@@ -8,7 +8,27 @@ from typing import BinaryIO
 
 from easyconv.errors import FileWriteError
 
-__all__ = ["check_writable", "write_errors_explained", "write_whole"]
+__all__ = ["CACHE_VARIABLE", "cache_folder", "check_writable", "write_errors_explained", "write_whole"]
+
+CACHE_VARIABLE = "EASYCONV_CACHE"
+
+
+def cache_folder() -> Path:
+    """Where files are kept that can be made or fetched again; it need not exist yet.
+
+    The environment variable ``EASYCONV_CACHE``, or ``easyconv`` in the user's cache folder: ``XDG_CACHE_HOME`` where it
+    is set, ``LOCALAPPDATA`` on Windows, ``~/.cache`` elsewhere.
+
+    Examples
+    --------
+    >>> cache_folder().is_absolute()
+    True
+    """
+    own = os.environ.get(CACHE_VARIABLE)
+    if own:
+        return Path(own).expanduser().absolute()
+    home = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
+    return (Path(home) if home else Path.home() / ".cache") / "easyconv"
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:

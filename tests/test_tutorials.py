@@ -100,10 +100,7 @@ def test_cifar_trains_from_jpeg_files(net, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.real_data
-def test_an_epoch_of_real_mnist(tmp_path):
-    root = os.environ.get("EASYCONV_DATA")
-    if not root or not (Path(root) / "MNIST" / "raw").is_dir():
-        pytest.skip("EASYCONV_DATA names no folder with MNIST/raw in it")
+def test_an_epoch_of_real_mnist(tmp_path, real_data):
     import easyconv as ec
 
     sys.path.insert(0, str(TUTORIALS))
@@ -112,5 +109,5 @@ def test_an_epoch_of_real_mnist(tmp_path):
     finally:
         sys.path.remove(str(TUTORIALS))
     ec.set_seed(0)
-    accuracy = tutorial.train(tutorial.plain_net(), tutorial.make_loaders(Path(root)), 1, tmp_path)
+    accuracy = tutorial.train(tutorial.plain_net(), tutorial.make_loaders(real_data), 1, tmp_path)
     assert accuracy > 0.96

@@ -1,14 +1,52 @@
-"""From pictures as they come to what a pretrained net takes."""
+"""From pictures as they come to what a net takes, and the names of what it answers."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from easyconv.errors import ArgumentTypeError, DataError, DataTypeError
+from easyconv.data.augment.transform import Compose, Position, Transform
+from easyconv.data.pictures.format import PictureFormat
+from easyconv.data.pictures.reading import read_picture
+from easyconv.data.sources.convert import is_picture
+from easyconv.errors import ArgumentError, ArgumentTypeError, DataError, DataTypeError
 
-__all__ = ["Preprocessing"]
+__all__ = ["PictureTransform", "Preprocessing"]
+
+
+@dataclass(frozen=True)
+class PictureTransform:
+    """What a data set does to its pictures when the net does not train, for any other picture: plain data.
+
+    Parameters
+    ----------
+    picture_format : PictureFormat
+        Size, resizing and channels.
+    transform : Transform
+        What batches of floats in [0, 1] get.
+
+    Examples
+    --------
+    >>> shrink = PictureTransform(PictureFormat((2, 2), resize="squash"))
+    >>> shrink(torch.full((3, 4, 4), 255, dtype=torch.uint8)).shape
+    torch.Size([3, 2, 2])
+    """
+
+    picture_format: PictureFormat
+    transform: Transform = Compose()
+
+    def __call__(self, images: Any) -> Tensor:
+        """A picture (PIL), or a uint8 tensor of one image or a batch, as the net takes it."""
+        pixels = images if isinstance(images, Tensor) else torch.from_numpy(self.picture_format(images))
+        single = pixels.dim() == 3
+        batch = pixels[None] if single else pixels
+        if tuple(batch.shape[-2:]) != (self.picture_format.height, self.picture_format.width):
+            batch = torch.stack([torch.from_numpy(self.picture_format(_as_picture(image))) for image in batch])
+        ready, _ = self.transform.apply(batch.to(torch.float32) / 255, None, Position())
+        return ready[0] if single else ready
 
 
 @dataclass(frozen=True)
@@ -18,15 +56,19 @@ class Preprocessing:
     Parameters
     ----------
     transform : callable
-        From an RGB picture, or a uint8 tensor of shape (3, H, W) or (N, 3, H, W), to a float tensor of shape (3, h, w)
-        or (N, 3, h, w): resized, cropped, scaled and normalized as in training.
+        From a picture (PIL; RGB, or grey where ``channels`` is 1), or a uint8 tensor of shape (C, H, W) or
+        (N, C, H, W), to a float tensor of shape (C, h, w) or (N, C, h, w): resized, cropped, scaled and normalized as
+        in training.
     categories : tuple of str, optional
         Names of the classes, in the order of the net's outputs; None where nobody knows them.
+    channels : int, default 3
+        C: 3 for colour, 1 for grey.
 
     Notes
     -----
-    Nets with ``weights="imagenet"`` have one as ``model.preprocessing``. The default values for ``fit`` are other
-    ones: uint8 images are divided by 255 there, and nothing else.
+    Nets with ``weights="imagenet"`` have one as ``model.preprocessing``, and ``fit`` leaves that of its data set there.
+    The default values for ``fit`` on plain arrays are other ones: uint8 images are divided by 255 there, and nothing
+    else.
 
     Examples
     --------
@@ -37,8 +79,9 @@ class Preprocessing:
     'dog'
     """
 
-    transform: Callable[[Any], torch.Tensor]
+    transform: Callable[[Any], Tensor]
     categories: tuple[str, ...] | None = None
+    channels: int = 3
 
     def __post_init__(self) -> None:
         """Refuse what cannot be called, and keep the names as a tuple."""
@@ -50,39 +93,38 @@ class Preprocessing:
             raise ArgumentTypeError(f"categories must be a list of names, got {self.categories!r}.")
         if self.categories is not None:
             object.__setattr__(self, "categories", tuple(self.categories))
+        if self.channels not in (1, 3):
+            raise ArgumentError(f"channels must be 3 (colour) or 1 (grey), got {self.channels!r}.")
 
-    def __call__(self, images: Any) -> torch.Tensor:
-        """A picture (PIL), or a uint8 tensor of one image or a batch, as the net takes it.
+    def __call__(self, images: Any) -> Tensor:
+        """A picture (PIL, or the path of a file), or a uint8 tensor of one image or a batch, as the net takes it.
 
         Raises
         ------
         DataTypeError
-            When it is neither a picture nor a tensor, or the tensor does not hold bytes.
+            When it is neither, or the tensor does not hold bytes.
         DataError
-            When the tensor does not have three channels, or they do not come first; when a picture has more than 8 bits
-            per channel.
+            When the tensor does not have as many channels as the net takes, or they do not come first; when a file is
+            no picture.
         """
-        if callable(getattr(images, "convert", None)):  # grey, with a palette, with transparency
-            _check_bytes(images.mode)
-            return self.transform(images.convert("RGB"))
-        _check_tensor(images)
+        if is_picture(images) or isinstance(images, (str, os.PathLike)):
+            return self.transform(read_picture(images, channels=self.channels))
+        _check_tensor(images, self.channels)
         return self.transform(images)
 
 
-def _check_bytes(mode: str) -> None:
-    """PIL cuts off all above 255 where it makes RGB of such a picture, which leaves a white one."""
-    if mode.startswith(("I", "F")):
-        raise DataError(
-            f"preprocessing takes pictures of 8 bits per channel, got one of mode {mode!r}. Scale it first: "
-            "PIL.Image.fromarray((numpy.asarray(picture) / 257).astype('uint8')) for 16 bits."
-        )
+def _as_picture(image: Tensor) -> Any:
+    from PIL import Image
+
+    pixels = image.cpu().numpy()
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
 
 
-def _check_tensor(images: Any) -> None:
-    if not isinstance(images, torch.Tensor):
+def _check_tensor(images: Any, channels: int) -> None:
+    if not isinstance(images, Tensor):
         raise DataTypeError(
-            "preprocessing takes a PIL picture or a uint8 tensor of shape (3, H, W) or (N, 3, H, W), got "
-            f"{type(images).__name__}. Open files with PIL.Image.open(path); NumPy arrays (H, W, 3) become pictures by "
+            f"preprocessing takes a PIL picture, a path, or a uint8 tensor of shape ({channels}, H, W) or "
+            f"(N, {channels}, H, W), got {type(images).__name__}. NumPy arrays (H, W, 3) become pictures by "
             "PIL.Image.fromarray(array)."
         )
     if images.dtype is not torch.uint8:
@@ -90,9 +132,9 @@ def _check_tensor(images: Any) -> None:
             f"preprocessing takes the bytes of images, 0 to 255, got a tensor of {images.dtype}. Images that are "
             "scaled to [0, 1] become bytes by (images * 255).round().to(torch.uint8)."
         )
-    if images.dim() not in (3, 4) or images.shape[-3] != 3:
+    if images.dim() not in (3, 4) or images.shape[-3] != channels:
         raise DataError(
-            "preprocessing takes tensors of shape (3, H, W) or (N, 3, H, W), channels first, got "
+            f"preprocessing takes tensors of shape ({channels}, H, W) or (N, {channels}, H, W), channels first, got "
             f"{tuple(images.shape)}. Repeat the channel of grey images: images.expand(-1, 3, -1, -1), or (3, -1, -1) "
             "for one; move channels that come last: images.permute(0, 3, 1, 2), or (2, 0, 1)."
         )

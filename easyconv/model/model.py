@@ -1,6 +1,6 @@
 """``Model``: Keras's verbs on any PyTorch module."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -8,11 +8,14 @@ from torch import Tensor, nn
 
 from easyconv.arguments import check_integer, checked_keywords
 from easyconv.callbacks.progress import Verbosity, progress_callbacks
+from easyconv.data.augment.views import Views, as_views
+from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, Source, make_source
 from easyconv.errors import ArgumentError, NotCompiledError, StateError
 from easyconv.layers.initializers import InitLike
 from easyconv.model.buildable import Buildable
+from easyconv.model.classifying import classification, file_of, listed, prepared_batches, softmax
 from easyconv.training.callback import Callback, CallbackList
 from easyconv.training.feeding import make_sources
 from easyconv.training.history import History
@@ -350,6 +353,7 @@ class Model(Buildable):
         verbose: Verbosity = "auto",
         steps: int | None = None,
         callbacks: Callbacks = None,
+        tta: Any = None,
     ) -> Any:
         """The raw outputs of the net, as NumPy arrays.
 
@@ -361,6 +365,10 @@ class Model(Buildable):
             As in :meth:`fit`; targets that a source brings are left out.
         steps : int, optional
             Batches to predict; all by default.
+        tta : "flip", "ten_crop", Views or list of Transform, optional
+            Test-time augmentation: the outputs for several views of each image are averaged. ``"flip"``: as it is and
+            mirrored; ``"ten_crop"``: the corners and the centre, of the size that the net takes, and their mirror
+            images, as AlexNet did; or `ec.augment.TenCrop(224)` and its like.
 
         Returns
         -------
@@ -379,10 +387,14 @@ class Model(Buildable):
         >>> model.predict(np.zeros((5, 8, 8))).argmax(axis=1).shape
         (5,)
         """
-        return to_numpy(self._outputs(x, batch_size, verbose, steps, callbacks))
+        return to_numpy(self._outputs(x, batch_size, verbose, steps, callbacks, tta=tta))
 
-    def predict_proba(self, x: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, verbose: Verbosity = "auto") -> Any:
+    def predict_proba(
+        self, x: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, verbose: Verbosity = "auto", tta: Any = None
+    ) -> Any:
         """Probabilities, as the loss implies them: softmax for ``cross_entropy``, sigmoid for ``bce``.
+
+        With ``tta``, as in :meth:`predict`, the probabilities for the views are averaged, not the outputs.
 
         Raises
         ------
@@ -390,10 +402,15 @@ class Model(Buildable):
             When the loss implies none.
         """
         activation = self._compiled("predict_proba()").recipe.objective.activation
-        return self._applied(activation, "probabilities", x, batch_size, verbose)
+        found = _implied(activation, "probabilities", self._compiled("predict_proba()"))
+        return to_numpy(self._outputs(x, batch_size, verbose, tta=tta, finish=found))
 
-    def predict_classes(self, x: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, verbose: Verbosity = "auto") -> Any:
+    def predict_classes(
+        self, x: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, verbose: Verbosity = "auto", tta: Any = None
+    ) -> Any:
         """Class numbers, as the loss implies them: the largest output, or 1 above one half for ``bce``.
+
+        With ``tta``, as in :meth:`predict`, of the averaged outputs.
 
         Raises
         ------
@@ -401,7 +418,56 @@ class Model(Buildable):
             When the loss implies none.
         """
         classes = self._compiled("predict_classes()").recipe.objective.classes
-        return self._applied(classes, "classes", x, batch_size, verbose)
+        found = _implied(classes, "classes", self._compiled("predict_classes()"))
+        return to_numpy(found(self._outputs(x, batch_size, verbose, tta=tta)))
+
+    def classify(self, pictures: Any, *, batch_size: int = DEFAULT_BATCH_SIZE) -> Any:
+        """What pictures show, by name: from files as they come, with the preprocessing that the net was trained with.
+
+        Parameters
+        ----------
+        pictures : path, PIL image, uint8 tensor (C, H, W), or list of these
+            A folder stands for all pictures in it, in the order of their names.
+        batch_size : int, default 32
+            Pictures at a time.
+
+        Returns
+        -------
+        Classification, or list of Classification
+            ``label``, ``probability``, ``probabilities`` (names to numbers, the likeliest first) and ``file``; a list
+            for a list or a folder. Probabilities as the loss implies them; softmax before ``compile``.
+
+        Raises
+        ------
+        StateError
+            When ``model.preprocessing`` is not known, or the loss does not imply probabilities.
+        DataError
+            For a file that is no picture; it is named.
+        EmptyDataError, ArgumentTypeError
+            When there is no picture, or something else.
+
+        Examples
+        --------
+        >>> import easyconv as ec
+        >>> data = ec.data.load("digits")
+        >>> model = ec.Sequential([ec.layers.Flatten(), ec.layers.Dense(10)])
+        >>> model.compile()
+        >>> history = model.fit(data.train, epochs=5, seed=0, verbose=0)
+        >>> answer = model.classify(data.test[0][0])
+        >>> answer.label in data.class_names, 0.0 < answer.probability <= 1.0
+        (True, True)
+        """
+        chosen, single = listed(pictures)
+        size = check_integer("batch_size", batch_size, minimum=1)
+        session = self._session
+        activation = (
+            softmax if session is None else _implied(session.recipe.objective.activation, "probabilities", session)
+        )
+        names = None if self.preprocessing is None else self.preprocessing.categories
+        batches = prepared_batches(chosen, self.preprocessing, size)
+        rows = [row for batch in batches for row in self._outputs(batch, size, 0, finish=activation).float()]
+        answers = [classification(row, names, file_of(it)) for row, it in zip(rows, chosen, strict=True)]
+        return answers[0] if single else answers
 
     def train_on_batch(
         self,
@@ -498,28 +564,54 @@ class Model(Buildable):
         def own(name: str) -> Any:
             return None if getattr(type(self), name) is getattr(Model, name) else getattr(self, name)
 
-        return Overrides(own("train_step"), own("test_step"), own("compute_loss"), note=self._note_inputs)
+        def adopt(preprocessing: Preprocessing) -> None:
+            self.preprocessing = preprocessing
+
+        return Overrides(own("train_step"), own("test_step"), own("compute_loss"), self._note_inputs, adopt)
 
     def _outputs(
-        self, x: Any, batch_size: int, verbose: Verbosity, steps: int | None = None, callbacks: Callbacks = None
+        self,
+        x: Any,
+        batch_size: int,
+        verbose: Verbosity,
+        steps: int | None = None,
+        callbacks: Callbacks = None,
+        *,
+        tta: Any = None,
+        finish: Callable[[Any], Any] | None = None,
     ) -> Any:
+        views = None if tta is None else as_views(tta, size=self._image_size())
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         source = make_source(x, batch_size=batch_size)
         listeners = _listeners(callbacks, verbose)
         listeners.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
-        return self._predict(source, steps, listeners)
+        return self._predict(source, steps, listeners, views, finish)
 
-    def _predict(self, source: Source, steps: int | None, callbacks: CallbackList) -> Any:
+    def _predict(
+        self,
+        source: Source,
+        steps: int | None,
+        callbacks: CallbackList,
+        views: Views | None = None,
+        finish: Callable[[Any], Any] | None = None,
+    ) -> Any:
         device = self._session.recipe.device if self._session is not None else device_of(self)
         return predict(
-            self, source, self.predict_step, device=device, steps=steps, callbacks=callbacks, note=self._note_inputs
+            self,
+            source,
+            self.predict_step,
+            device=device,
+            steps=steps,
+            callbacks=callbacks,
+            note=self._note_inputs,
+            views=views,
+            finish=finish,
         )
 
-    def _applied(self, function: Any, what: str, x: Any, batch_size: int, verbose: Verbosity) -> Any:
-        if function is None:
-            name = self._compiled("predict").recipe.objective.name
-            raise StateError(f"The loss {name!r} does not say what the {what} are; use predict() and compute them.")
-        return to_numpy(function(self._outputs(x, batch_size, verbose)))
+    def _image_size(self) -> tuple[int, int] | None:
+        """Height and width of the images that the net takes, where it has seen any."""
+        seen = self._inputs
+        return (seen.shape[2], seen.shape[3]) if isinstance(seen, Tensor) and seen.dim() == 4 else None
 
 
 def _listeners(callbacks: Callbacks, verbose: Verbosity) -> CallbackList:
@@ -530,6 +622,13 @@ def _listeners(callbacks: Callbacks, verbose: Verbosity) -> CallbackList:
     if isinstance(callbacks, (str, Mapping, Callback)) or not isinstance(callbacks, Iterable):
         return CallbackList([callbacks, *shown])
     return CallbackList([*callbacks, *shown])
+
+
+def _implied(function: Any, what: str, session: Session) -> Any:
+    if function is None:
+        name = session.recipe.objective.name
+        raise StateError(f"The loss {name!r} does not say what the {what} are; use predict() and compute them.")
+    return function
 
 
 def _as_asked(results: dict[str, float], return_dict: bool) -> Results:

@@ -7,14 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from easyconv.data.augment.views import Views
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import Source
+from easyconv.data.sources.pipeline import Pipeline
 from easyconv.errors import ArgumentError
 from easyconv.nested import map_tree
 from easyconv.training import loop
 from easyconv.training.callback import CallbackList
 from easyconv.training.preparing import Prepared
 from easyconv.training.supply import Supply
+from easyconv.training.viewing import averaged
 
 __all__ = ["device_of", "predict", "to_numpy"]
 
@@ -28,8 +31,12 @@ def predict(
     steps: int | None,
     callbacks: CallbackList,
     note: Callable[[Any], None] | None = None,
+    views: Views | None = None,
+    finish: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Outputs for every row of a source, on the CPU, joined along the first axis; ``note`` is told the first inputs.
+
+    With ``views`` the answers for several views of each image are averaged, after ``finish`` was applied to each.
 
     Returns
     -------
@@ -39,11 +46,13 @@ def predict(
     supply = Supply(source, steps)
     supply.require(1)
     net.to(device)
-    prepared = Prepared(net, source, None, device)
+    if views is not None:
+        source.pipeline = source.pipeline or Pipeline()  # views are cut from floats on the device
+    prepared = Prepared(net, source, None, device, views=views)
     prepared.bind(labelled=False)
     if note is not None:
         note(prepared.inputs)
-    return _joined(loop.predict(net, supply, step, callbacks))
+    return _joined(loop.predict(net, supply, averaged(step, views, finish), callbacks))
 
 
 def to_numpy(outputs: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from easyconv.data.augment.views import Views
 from easyconv.data.sources.class_weights import class_weights
 from easyconv.data.sources.inputs import check_inputs, finish_inputs
 from easyconv.data.sources.make import Source
@@ -29,6 +30,7 @@ class Prepared:
     """A source and a net that are made to fit each other: sizes are inferred from the first rows, and rules follow.
 
     With ``peek`` the source's first pass is not begun by looking: it comes later, and draws its random numbers then.
+    With ``training`` the rows are augmented as batches of training are; with ``views`` the net meets the first of them.
 
     Raises
     ------
@@ -57,10 +59,20 @@ class Prepared:
         key: int | None = None,
         peek: bool = False,
         name: str = "x",
+        training: bool = False,
+        views: Views | None = None,
     ) -> None:
         self.source = source
         self.device = device
+        self.training = training
         example = source.peek() if peek else source.example(key)
+        # Where the data set brings transforms, the net meets what comes out of them; the data is only to be pictures.
+        self._pictures = None if source.pipeline is None else InputRule("image", dtype=_dtype_of(net))
+        if source.pipeline is not None and self._pictures is not None:
+            with located("" if name == "x" else name):
+                example = source.pipeline.preview(example, self._pictures, device, training=training)
+        if views is not None:
+            example = example._replace(x=views(example.x)[0])
         self.net = net
         self.objective = objective
         self.place = "" if name == "x" else name
@@ -127,14 +139,15 @@ class Prepared:
             labels = labels[labels != rule.ignore_index]
         self.source.weigh_classes(class_weights(class_weight, classes, targets=labels))
 
-    def bind(self, *, channels_last: bool = False, training: bool = False, labelled: bool = True) -> None:
+    def bind(self, *, channels_last: bool = False, labelled: bool = True) -> None:
         """Check and convert the source's data, and let it give batches that are ready for the net."""
         if not labelled:
             require_tensors(self.output)
         elif self.objective is not None and not self.place:
-            check_ending(self.net, self.inputs, self.objective, training=training)
+            check_ending(self.net, self.inputs, self.objective, training=self.training)
+        inputs = self.input_rule if self._pictures is None else self._pictures
         targets = self.target_rule if labelled else None
-        self.source.bind(self.input_rule, targets, self.device, channels_last=channels_last, training=training)
+        self.source.bind(inputs, targets, self.device, channels_last=channels_last, training=self.training)
 
 
 def check_last_batch(net: nn.Module, prepared: Prepared) -> None:

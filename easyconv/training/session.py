@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import Source
 from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
@@ -37,13 +38,15 @@ __all__ = ["Overrides", "Session"]
 class Overrides:
     """Methods that the user's class defines anew; ``None`` stands for easyconv's own.
 
-    ``note`` is not the user's: it is told the first rows that the net gets.
+    ``note`` and ``adopt`` are not the user's: one is told the first rows that the net gets, the other what makes such
+    inputs of any picture, where the data that is trained on says it.
     """
 
     train_step: Callable[[Batch], Any] | None = None
     test_step: Callable[[Batch], Any] | None = None
     compute_loss: Callable[[Any, Any, Tensor | None], Tensor] | None = None
     note: Callable[[Any], None] = lambda inputs: None
+    adopt: Callable[[Preprocessing], None] = lambda preprocessing: None
 
     @property
     def own_targets(self) -> bool:
@@ -91,6 +94,8 @@ class Session:
         with nullcontext() if options.seed is None else kept_random_state(self.recipe.device):
             channels_last = self._prepare_training(net, overrides, supply, checking, class_weight)
             run = self._start_training(net, overrides, options.seed)
+            if training.preprocessing is not None:
+                overrides.adopt(training.preprocessing)
             names = self._log_names(validation is not None)
             callbacks.attach(net, verbose=verbose, steps=supply.steps_per_epoch, epochs=options.epochs, metrics=names)
             train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
@@ -189,7 +194,7 @@ class Session:
         prepared.weigh(class_weight)
         check_last_batch(net, prepared)
         channels_last = wants_channels_last(net, self.recipe, prepared.inputs, without=self)
-        prepared.bind(channels_last=channels_last, training=True)
+        prepared.bind(channels_last=channels_last)
         prepared.rehearse(self._metrics())
         if checking is not None:
             # A validation starts after its epoch: looking at its data must not draw from the random state of training.
@@ -201,7 +206,14 @@ class Session:
         net.to(self.recipe.device)
         objective = None if overrides.own_targets else self.recipe.objective
         prepared = Prepared(
-            net, supply.source, objective, self.recipe.device, key=supply.next_key(), peek=peek, name=supply.name
+            net,
+            supply.source,
+            objective,
+            self.recipe.device,
+            key=supply.next_key(),
+            peek=peek,
+            name=supply.name,
+            training=supply.training,
         )
         overrides.note(prepared.inputs)
         return prepared

@@ -37,6 +37,8 @@ class Supply:
     """
 
     purpose = CHECK
+    training = False
+    """Whether its batches are trained on."""
     argument = "steps"
     goes_on = False
     """Whether a pass goes on in the source where the last one stopped, and starts again there where it ends."""
@@ -124,9 +126,9 @@ class Supply:
             self._current = current
 
     def _start(self) -> Iterator[Batch]:
-        key = self.next_key()
+        key, epoch = self.next_key(), self.progress.passes
         self.progress.passes += 1
-        return self.source.batches(key)
+        return self.source.batches(key, epoch)
 
     def _ended(self, step: int, steps: int) -> Exception:
         if not self._given:
@@ -147,6 +149,7 @@ class TrainingSupply(Supply):
     """
 
     purpose = ORDER
+    training = True
     argument = "steps_per_epoch"
     goes_on = True
 

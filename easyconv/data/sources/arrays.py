@@ -84,18 +84,18 @@ class ArraySource(Source):
             data = Batch(*(None if part is None else map_tree(lambda t: t.to(binding.device), part) for part in data))
         self._data = data
 
-    def batches(self, key: int | None = None) -> Iterator[Batch]:
-        """One pass; see `Source.batches`."""
-        binding = self._require_binding()
+    def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor, Batch]]:
         return self._shuffled(binding, key) if self._shuffle else self._in_order(binding)
 
-    def _in_order(self, binding: Binding) -> Iterator[Batch]:
+    def _in_order(self, binding: Binding) -> Iterator[tuple[Tensor, Batch]]:
         size = self.batch_size
         for start in range(0, self.rows, size):
+            end = min(start + size, self.rows)
             # A copy: a net that writes into its input (``x.sub_(mean)``) must not change the user's data.
-            yield binding.send(_each(_slice(self._data, start, min(size, self.rows - start)), torch.clone))
+            batch = _each(_slice(self._data, start, end - start), torch.clone)
+            yield torch.arange(start, end), binding.send(batch)
 
-    def _shuffled(self, binding: Binding, key: int | None) -> Iterator[Batch]:
+    def _shuffled(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor, Batch]]:
         # The CPU's generator: the same order whatever the device.
         generator = None if key is None else torch.Generator().manual_seed(key)
         order = torch.randperm(self.rows, generator=generator)
@@ -104,7 +104,7 @@ class ArraySource(Source):
         is_ready = binding.leaves_alone(self._data)
         for index in torch.split(order.to(device), self.batch_size):
             batch = _each(self._data, lambda t, i=index: gather(t, i))
-            yield batch if is_ready else binding.send(batch)
+            yield index, (batch if is_ready else binding.send(batch))
 
 
 def _each(data: Batch, function: Any) -> Batch:

@@ -1,5 +1,6 @@
 """Batches of a ``DataLoader``, used as it is."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,10 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler, Subset, TensorDataset, default_collate
 
-from easyconv.data.sources.batch import unpack
+from easyconv.data.sources.batch import Batch, unpack
 from easyconv.data.sources.order import warn_of_order
-from easyconv.data.sources.source import check_rows, located
+from easyconv.data.sources.source import Binding, check_rows, located
 from easyconv.data.sources.streams import StreamSource
+from easyconv.data.sources.waiting import Waiting
+from easyconv.data.sources.workers import Located
 
 __all__ = ["LoaderSource", "known_labels"]
 
@@ -36,6 +39,7 @@ class LoaderSource(StreamSource):
         self.batch_size = loader.batch_size
         self.steps = _length(loader)
         self.rows = self._count_rows()
+        self._waiting: Waiting | None = None
 
     def _count_rows(self) -> int | None:
         if self.steps is None or self.batch_size is None or isinstance(self._loader.dataset, IterableDataset):
@@ -45,7 +49,22 @@ class LoaderSource(StreamSource):
         return _length(self._loader.sampler)
 
     def _open(self) -> Iterator[Any]:
+        self._waiting = Waiting(self._loader.dataset) if self.rows else None
         return iter(self._loader)
+
+    def _next_item(self, iterator: Iterator[Any], index: int) -> Any:
+        start = time.perf_counter()
+        item = super()._next_item(iterator, index)
+        if self._waiting is not None:
+            self._waiting.waited += time.perf_counter() - start
+        return item
+
+    def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor | None, Batch]]:
+        batch = None
+        for rows, batch in super()._placed(binding, key):
+            yield rows, batch
+        if self._waiting is not None and self._training:
+            self._waiting.tell(batch, self.steps or 1)
 
     def _seed(self, key: int) -> None:
         super()._seed(key)
@@ -127,6 +146,8 @@ def known_labels(dataset: Any) -> Tensor | None:
     >>> known_labels(TensorDataset(torch.zeros(2, 3), torch.tensor([1, 0])))
     tensor([1, 0])
     """
+    if isinstance(dataset, Located):
+        return known_labels(dataset.dataset)
     if isinstance(dataset, Subset):
         labels = known_labels(dataset.dataset)
         return None if labels is None else labels[torch.as_tensor(list(dataset.indices), dtype=torch.int64)]

@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from easyconv.arguments import check_flag, check_integer
 from easyconv.data.sources.arrays import ArraySource
@@ -16,10 +16,11 @@ from easyconv.data.sources.source import Source, located
 from easyconv.data.sources.streams import IterableSource
 from easyconv.data.sources.targets import to_targets
 from easyconv.data.sources.weights import to_weights
+from easyconv.data.sources.workers import loader
 from easyconv.errors import ArgumentError, DataError, DataTypeError, EmptyDataError
 from easyconv.nested import rows_of
 
-__all__ = ["DEFAULT_BATCH_SIZE", "Source", "holds_batches", "holds_samples", "make_source"]
+__all__ = ["DEFAULT_BATCH_SIZE", "Source", "as_split", "holds_batches", "holds_samples", "make_source"]
 
 DEFAULT_BATCH_SIZE = 32
 
@@ -79,7 +80,26 @@ def make_source(
     return source
 
 
+def as_split(x: Any) -> Any:
+    """A part of a data set that makes its own source (`Split`), also where torch has cut it; None for all else.
+
+    Examples
+    --------
+    >>> as_split([1, 2]) is None
+    True
+    """
+    if isinstance(x, Subset):
+        whole = as_split(x.dataset)
+        return None if whole is None else whole.subset(list(x.indices))
+    return x if isinstance(x, Dataset) and hasattr(x, "make_source") else None
+
+
 def _make(x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool, name: str) -> Source:
+    split = as_split(x)
+    if split is not None:
+        _no_extras(x, y, sample_weight, name)
+        made: Source = split.make_source(batch_size=batch_size, shuffle=shuffle)
+        return made
     if isinstance(x, TensorDataset):
         _no_extras(x, y, sample_weight, name)
         x, y, sample_weight = _parts(x)
@@ -89,10 +109,18 @@ def _make(x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool,
     elif isinstance(x, DataLoader) or holds_batches(x, y):
         _no_extras(x, y, sample_weight, name)
         _check_batch_size(x, batch_size, name)
-        made = LoaderSource if isinstance(x, DataLoader) else IterableSource
-        return made(x)
+        return _of_loader(x) if isinstance(x, DataLoader) else IterableSource(x)
     with located("" if name == "x" else name):
         return _from_arrays(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle)
+
+
+def _of_loader(loader: Any) -> Source:
+    """A loader of a split gives its pictures as they are kept; the split's transforms follow on whole batches."""
+    source = LoaderSource(loader)
+    split = as_split(loader.dataset)
+    if split is not None:
+        source.pipeline, source.preprocessing = split.pipeline, split.preprocessing
+    return source
 
 
 def holds_batches(x: Any, y: Any = None) -> bool:
@@ -159,6 +187,11 @@ def _refuse(x: Any, name: str) -> None:
             f"{name} must be data or a source of batches, got None. Pass a tensor, an array, a list of numbers, a "
             "Dataset or a DataLoader."
         )
+    if hasattr(x, "train") and hasattr(x, "hold_out"):
+        raise DataTypeError(
+            f"{name} must be one part of a data set, got all of it (Splits). Pass data.train to fit(), with "
+            "validation_data=data.validation or data.test."
+        )
     if inspect.isgeneratorfunction(x) or inspect.isfunction(x) or inspect.ismethod(x):
         called = getattr(x, "__name__", "it")
         how = "call it, and pass what it returns" if called.startswith("<") else f"call it, {called}()"
@@ -199,7 +232,7 @@ def _load(dataset: Any, batch_size: int, shuffle: bool) -> Any:
         )
     if len(dataset) == 0:
         raise EmptyDataError(f"The data set ({type(dataset).__name__}) is empty. Check the folder or file it reads.")
-    return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle)
+    return loader(dataset, batch_size, shuffle=shuffle, num_workers=0)
 
 
 def _parts(dataset: Any) -> tuple[Any, Any, Any]:

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch, unpack
 from easyconv.data.sources.class_weights import weights_for
 from easyconv.data.sources.convert import is_number
 from easyconv.data.sources.inputs import check_inputs, finish_inputs, to_inputs
+from easyconv.data.sources.pipeline import Pipeline
 from easyconv.data.sources.rules import InputRule
 from easyconv.data.sources.targets import fit_targets, to_targets
 from easyconv.data.sources.weights import refuse_idle, to_weights
@@ -60,6 +62,10 @@ class Binding:
         x, y, weight = (None if part is None else map_tree(lambda t: _move(t, device), part) for part in batch)
         return Batch(finish_inputs(x, self.inputs, channels_last=self.channels_last), y, weight)
 
+    def laid_out(self, batch: Batch) -> Batch:
+        """The batch in the memory layout that was asked for, which transforms need not keep."""
+        return batch._replace(x=finish_inputs(batch.x, self.inputs, channels_last=self.channels_last))
+
     @property
     def takes_as_it_is(self) -> bool:
         """Whether a batch of floats and plain targets that fits would come out of `check` and `send` unchanged."""
@@ -92,6 +98,10 @@ class Source(ABC):
         Whether it cannot start again: each pass goes on where the last one stopped.
     name : str
         Which argument it was made from, for messages.
+    pipeline : Pipeline or None
+        Transforms that the data set brings for its batches.
+    preprocessing : Preprocessing or None
+        What makes such inputs of any picture, where the data set says it.
     """
 
     rows: int | None = None
@@ -99,8 +109,11 @@ class Source(ABC):
     batch_size: int | None = None
     one_shot: bool = False
     name: str = "x"
+    pipeline: Pipeline | None = None
+    preprocessing: Preprocessing | None = None
     _class_weight: Tensor | None = None
     _binding: Binding | None = None
+    _training: bool = False
 
     @abstractmethod
     def example(self, key: int | None = None) -> Batch:
@@ -141,15 +154,16 @@ class Source(ABC):
         """
         self._class_weight = table
 
-    @abstractmethod
-    def batches(self, key: int | None = None) -> Iterator[Batch]:
+    def batches(self, key: int | None = None, epoch: int = 0) -> Iterator[Batch]:
         """One pass over the data, on the device, ready for the net.
 
         Parameters
         ----------
         key : int, optional
-            Seeds the order (and whatever a loader draws). ``None`` draws from the global random state, as a plain loop
-            over a ``DataLoader`` would.
+            Seeds the order (and whatever a loader or a transform draws). ``None`` draws from the global random state,
+            as a plain loop over a ``DataLoader`` would.
+        epoch : int, default 0
+            Passes before this one, for transforms that alternate.
 
         Raises
         ------
@@ -158,6 +172,16 @@ class Source(ABC):
         DataError
             For a batch that cannot be made right; the message names it.
         """
+        binding, pipeline = self._require_binding(), self.pipeline
+        placed = self._placed(binding, key)
+        if pipeline is None:
+            return (batch for _, batch in placed)
+        transformed = pipeline.stream(placed, training=self._training, epoch=epoch, key=key)
+        return map(binding.laid_out, transformed)
+
+    @abstractmethod
+    def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor | None, Batch]]:
+        """One pass, before transforms: the numbers of the rows in the data where they are known, and the batch."""
 
     def bind(
         self,
@@ -181,7 +205,8 @@ class Source(ABC):
         channels_last : bool, default False
             Whether images are laid out with their channels last in memory.
         training : bool, default False
-            Whether to warn of an order that spoils training.
+            Whether the batches are trained on: they are augmented then, and an order that spoils training gets a
+            warning.
 
         Raises
         ------
@@ -190,6 +215,7 @@ class Source(ABC):
         """
         place = torch.empty(0, device=device).device  # "cuda" becomes "cuda:0", which is what tensors say
         self._binding = Binding(inputs, targets, place, channels_last, self._class_weight)
+        self._training = training
         self._bound(training)
 
     def _bound(self, training: bool) -> None:  # noqa: B027

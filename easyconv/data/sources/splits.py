@@ -10,11 +10,11 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 from easyconv.arguments import check_number
 from easyconv.data.sources.convert import is_number
 from easyconv.data.sources.loaders import known_labels
-from easyconv.data.sources.make import holds_batches, holds_samples
+from easyconv.data.sources.make import as_split, holds_batches, holds_samples
 from easyconv.errors import DataError, LengthError
 from easyconv.seed import kept_random_state
 
-__all__ = ["Parts", "split", "split_indices"]
+__all__ = ["Parts", "class_codes", "split", "split_indices"]
 
 
 class Parts(NamedTuple):
@@ -74,12 +74,15 @@ def split(
                 raise DataError(f"{name} must be left out where x is a data set, which yields it itself.")
         rows = _length(x, "x")
         kept, held = split_indices(rows, _labels_of(x, rows), fraction=fraction, seed=seed)
+        own = as_split(x)
+        if own is not None:
+            return Parts(own.subset(kept)), Parts(own.subset(held))
         return Parts(Subset(x, kept.tolist())), Parts(Subset(x, held.tolist()))
     rows = _count(x, "x")
     for name, part in (("y", y), ("sample_weight", sample_weight)):
         if part is not None and _count(part, name) != rows:
             raise LengthError(f"x has {rows} rows and {name} has {_count(part, name)}; they must have as many rows.")
-    kept, held = split_indices(rows, _class_codes(y), fraction=fraction, seed=seed)
+    kept, held = split_indices(rows, class_codes(y), fraction=fraction, seed=seed)
     data = (x, y, sample_weight)
     return Parts(*(_take(part, kept) for part in data)), Parts(*(_take(part, held) for part in data))
 
@@ -210,14 +213,14 @@ def _take(value: Any, index: Tensor) -> Any:
 
 def _labels_of(dataset: Any, rows: int) -> Tensor | None:
     if isinstance(dataset, TensorDataset):
-        return _class_codes(dataset.tensors[1]) if len(dataset.tensors) > 1 else None
+        return class_codes(dataset.tensors[1]) if len(dataset.tensors) > 1 else None
     labels = known_labels(dataset)
     if labels is not None:
-        return _class_codes(labels)
+        return class_codes(labels)
     # Augmentations may draw while samples are read; the training must not see that.
     with kept_random_state():
         found = [_label_of(dataset[row]) for row in range(rows)]
-    return None if any(label is None for label in found) else _class_codes(found)
+    return None if any(label is None for label in found) else class_codes(found)
 
 
 def _label_of(sample: Any) -> Any:
@@ -231,7 +234,7 @@ def _label_of(sample: Any) -> Any:
     return label
 
 
-def _class_codes(y: Any) -> Tensor | None:
+def class_codes(y: Any) -> Tensor | None:
     """Numbers of the classes, or ``None`` where ``y`` has no class labels to stratify by."""
     array = _label_array(y)
     if array is None or array.size == 0:

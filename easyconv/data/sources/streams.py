@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from torch import Tensor
+
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.familiar import Familiar
 from easyconv.data.sources.inputs import check_inputs
 from easyconv.data.sources.source import Binding, Source, located, to_batch
-from easyconv.errors import DataError, EmptyDataError
+from easyconv.errors import DataError, EmptyDataError, SampleError
 from easyconv.nested import map_tree
 from easyconv.seed import random_state, seed_all
 
@@ -52,6 +54,9 @@ class StreamSource(Source):
         """Gives back the state of all generators that the source draws from."""
         return random_state()
 
+    def _rows(self, index: int) -> Tensor | None:
+        """Numbers of the samples in a batch of the present pass, where they are known."""
+
     def _why_empty(self) -> str:
         return "The source gave no batch. Check that it is not used up already, and that its data is not empty."
 
@@ -79,21 +84,19 @@ class StreamSource(Source):
             self._pending = replace(self._pending, looked_at=True)
         return rows
 
-    def batches(self, key: int | None = None) -> Iterator[Batch]:
-        """One pass; see `Source.batches`."""
-        binding = self._require_binding()
+    def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor | None, Batch]]:
         familiar = Familiar(binding.targets)
         iterator, first = self._take_up(key)
         index = 0
         if first is not None:
-            yield self._ready(binding, first, index)
+            yield self._rows(0), self._ready(binding, first, index)
             index = 1
         while (item := self._next_item(iterator, index)) is not _END:
             batch = familiar.take(item) if binding.takes_as_it_is else None
             if batch is None:
                 batch = self._ready(binding, self._as_batch(item, index), index)
                 familiar.learn(item, batch)
-            yield batch
+            yield self._rows(index), batch
             index += 1
         if index == 0 and not self.one_shot:
             raise EmptyDataError(self._empty())
@@ -138,7 +141,10 @@ class StreamSource(Source):
 
     def _next_item(self, iterator: Iterator[Any], index: int) -> Any:
         try:
-            return next(iterator, _END)
+            with located(self.place(index)):
+                return next(iterator, _END)
+        except SampleError:
+            raise
         except Exception as error:
             raise DataError(
                 f"{self.place(index)} could not be read: the data raised {type(error).__name__}: "

@@ -1,0 +1,212 @@
+"""What every transform of whole batches is: images in, images out, each sample drawn for itself."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from easyconv.data.augment.targets import has_moving, map_moving
+from easyconv.errors import ArgumentTypeError, DataError, DataTypeError
+
+__all__ = ["Compose", "Position", "Transform", "as_transform"]
+
+
+class Position(NamedTuple):
+    """Where a batch stands in training.
+
+    Parameters
+    ----------
+    rows : Tensor, optional
+        Numbers of its samples in their data set, shape (N,); None where nobody knows them.
+    epoch : int, default 0
+        Passes over the data before this one.
+    """
+
+    rows: Tensor | None = None
+    epoch: int = 0
+
+
+class Transform(ABC):
+    """A pure function of a batch of images; what it draws comes from torch's global generator of their device.
+
+    Images have the shape (N, C, H, W) and are floating, in [0, 1], or uint8; type, device and range are kept, and the
+    input is never written into. ``transform(images)`` gives images; ``transform(images, targets)`` gives both, and moves
+    masks and boxes of ``torchvision.tv_tensors`` along.
+    """
+
+    def __call__(self, images: Tensor, targets: Any = None) -> Any:
+        """Images, or images and targets, transformed.
+
+        Raises
+        ------
+        DataError, DataTypeError
+            When the images are no such batch.
+        """
+        changed, moved = self.apply(check_images(images, type(self).__name__), targets, Position())
+        return changed if targets is None else (changed, moved)
+
+    @abstractmethod
+    def apply(self, images: Tensor, targets: Any, at: Position) -> tuple[Tensor, Any]:
+        """The images and targets of a batch that stands at a place in training, transformed."""
+
+    def fitted(self, data: Any) -> "Transform":
+        """The same with what it lacks taken from the training data: an object with ``mean``, ``std``, ``class_names``
+        and ``images``.
+        """
+        return self
+
+
+class ImageTransform(Transform):
+    """Changes colours only: the same for whatever the images show."""
+
+    def apply(self, images: Tensor, targets: Any, at: Position) -> tuple[Tensor, Any]:
+        """The images transformed, in their own type and range; the targets as they are."""
+        if images.dtype == torch.uint8:
+            changed = self.change(images.to(torch.float32) / 255).clamp(0, 1)
+            return (changed * 255).round().to(torch.uint8), targets
+        return self.change(images).clamp(0, 1).to(images.dtype), targets
+
+    @abstractmethod
+    def change(self, images: Tensor) -> Tensor:
+        """What becomes of floats in [0, 1]; they are clamped to that range again afterwards."""
+
+
+class GeometricTransform(Transform):
+    """Moves pixels: masks and boxes go along, with the same draws."""
+
+    def apply(self, images: Tensor, targets: Any, at: Position) -> tuple[Tensor, Any]:
+        """The images and what moves with them, transformed."""
+        draws = self._draw(images, at)
+        moved = self._move(images, draws)
+        if not has_moving(targets):
+            return moved, targets
+        sizes = (images.shape[-2], images.shape[-1]), (moved.shape[-2], moved.shape[-1])
+        mask = lambda pixels: self._move_mask(pixels, draws)  # noqa: E731
+        return moved, map_moving(mask, lambda points: self._move_points(points, draws, sizes[0]), sizes[1], targets)
+
+    @abstractmethod
+    def _draw(self, images: Tensor, at: Position) -> Any:
+        """What chance decides for each sample of a batch."""
+
+    @abstractmethod
+    def _move(self, images: Tensor, draws: Any) -> Tensor:
+        """The images, moved."""
+
+    def _move_mask(self, pixels: Tensor, draws: Any) -> Tensor:
+        """Masks of shape (N, C, H, W), moved; no new values may arise."""
+        return self._move(pixels, draws)
+
+    @abstractmethod
+    def _move_points(self, points: Tensor, draws: Any, size: tuple[int, int]) -> Tensor:
+        """Points (x, y) of shape (N, K, 2), in pixels from the upper left corner of images of ``size``, moved."""
+
+
+@dataclass(frozen=True, init=False)
+class Compose(Transform):
+    """Transforms one after the other.
+
+    Parameters
+    ----------
+    *transforms : Transform or callable
+        See `as_transform`.
+
+    Examples
+    --------
+    >>> from easyconv.data.augment import CenterCrop, Normalize
+    >>> Compose(CenterCrop(2), Normalize([0.5], [0.5]))(torch.ones(1, 1, 4, 4)).flatten()
+    tensor([1., 1., 1., 1.])
+    """
+
+    transforms: tuple[Transform, ...]
+
+    def __init__(self, *transforms: Any) -> None:
+        object.__setattr__(self, "transforms", tuple(as_transform(transform) for transform in transforms))
+
+    def apply(self, images: Tensor, targets: Any, at: Position) -> tuple[Tensor, Any]:
+        """All of them."""
+        for transform in self.transforms:
+            images, targets = transform.apply(images, targets, at)
+        return images, targets
+
+    def fitted(self, data: Any) -> "Compose":
+        """Each of them fitted."""
+        return Compose(*(transform.fitted(data) for transform in self.transforms))
+
+
+@dataclass(frozen=True)
+class Foreign(Transform):
+    """A transform of ``torchvision.transforms.v2``, which gets images and targets, or a function of images."""
+
+    function: Callable[..., Any]
+    takes_targets: bool
+
+    def apply(self, images: Tensor, targets: Any, at: Position) -> tuple[Tensor, Any]:
+        """What the function makes of the batch."""
+        if self.takes_targets and targets is not None:
+            images, targets = self.function(images, targets)
+        else:
+            images = self.function(images)
+        if not isinstance(images, Tensor) or images.dim() != 4:
+            got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+            raise DataError(f"{self.function!r} must return images of shape (N, C, H, W), got {got}.")
+        return images.as_subclass(Tensor), targets
+
+
+def as_transform(value: Any) -> Transform:
+    """A transform of batches of whatever a user passes.
+
+    Parameters
+    ----------
+    value : Transform or callable
+        A `Transform` stays as it is. One of ``torchvision.transforms.v2`` is called with images and targets; what it
+        draws, it draws once for the whole batch. Any other callable is called with the images.
+
+    Raises
+    ------
+    ArgumentTypeError
+        For anything else; a class that wants to be called first is named.
+
+    Examples
+    --------
+    >>> as_transform(lambda images: images / 2)(torch.ones(1, 1, 1, 1)).item()
+    0.5
+    """
+    if isinstance(value, Transform):
+        return value
+    if isinstance(value, type):
+        raise ArgumentTypeError(
+            f"A transform must be an object, got the class {value.__name__}. Make one: {value.__name__}(...)."
+        )
+    if not callable(value):
+        raise ArgumentTypeError(
+            f"A transform must be one of ec.augment, one of torchvision.transforms.v2, or a function of images, got "
+            f"{value!r} ({type(value).__name__})."
+        )
+    home = type(value).__module__
+    if home == "torchvision.transforms.transforms":
+        raise ArgumentTypeError(
+            f"{type(value).__name__} is of torchvision.transforms, version 1, which takes single images. Take that of "
+            "torchvision.transforms.v2, or of ec.augment, which draws for each sample of the batch."
+        )
+    return Foreign(value, takes_targets=home.startswith("torchvision.transforms.v2"))
+
+
+def check_images(images: Any, name: str) -> Tensor:
+    """Refuse what is no batch of images.
+
+    Raises
+    ------
+    DataTypeError, DataError
+        With what came.
+    """
+    if not isinstance(images, Tensor):
+        raise DataTypeError(f"{name} takes a tensor of images, got {type(images).__name__}.")
+    if images.dim() != 4 or 0 in images.shape:
+        hint = " For one image: images[None]." if images.dim() == 3 else ""
+        raise DataError(f"{name} takes images of shape (N, C, H, W), got {tuple(images.shape)}.{hint}")
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise DataTypeError(f"{name} takes floats in [0, 1] or uint8, got {images.dtype}.")
+    return images

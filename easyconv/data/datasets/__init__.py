@@ -1,0 +1,1 @@
+"""What users make data with, and the parts of a data set."""

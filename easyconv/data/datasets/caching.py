@@ -1,0 +1,192 @@
+"""A data set that is read sample by sample, made one array."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset, Subset, default_collate
+from tqdm import tqdm
+
+from easyconv.data.datasets.array_split import ArraySplit
+from easyconv.data.datasets.targets import wrapping
+from easyconv.data.sources.chance import first_random
+from easyconv.data.sources.convert import is_picture
+from easyconv.data.sources.workers import loader
+from easyconv.errors import ArgumentTypeError, DataError, EmptyDataError
+from easyconv.nested import leaves, map_tree
+
+__all__ = ["cache"]
+
+_BATCH = 256
+
+
+def cache(dataset: Any, *, class_names: Sequence[str] | None = None, num_workers: int | str = 0) -> ArraySplit:
+    """Read every sample of a data set once, and keep them as one array, from where batches come much faster.
+
+    Parameters
+    ----------
+    dataset : map-style Dataset
+        Gives samples ``(image, target)`` that are the same each time: pictures (PIL), arrays or tensors of shape
+        (C, H, W), all of one size. Random transforms belong to ``cache(...).augment(...)``.
+    class_names : sequence of str, optional
+        Name of each class; ``dataset.classes`` by default.
+    num_workers : int or "auto", default 0
+        Processes that read, see `loader`.
+
+    Returns
+    -------
+    Split
+        Goes into ``fit`` in place of the data set. Floats that are whole multiples of 1/255, as ``ToTensor()`` makes
+        them, are kept as bytes without loss; other floats take four times the memory.
+
+    Raises
+    ------
+    DataError
+        When samples differ from one reading to the next, or in their shapes.
+    SampleError
+        When a sample cannot be read.
+    ArgumentTypeError
+        When it is no map-style data set.
+
+    Examples
+    --------
+    >>> from torch.utils.data import TensorDataset
+    >>> cache(TensorDataset(torch.rand(10, 1, 4, 4), torch.arange(10)))
+    <ArraySplit: 10 pictures of 1x4x4, float32 in memory>
+    """
+    _check(dataset)
+    _refuse_random(dataset)
+    store = _Store(len(dataset))
+    batches = loader(dataset, _BATCH, num_workers=num_workers, collate_fn=_collate)
+    for images, targets in _shown(batches):
+        store.add(images, targets)
+    return ArraySplit(store.images, store.joined_targets(), class_names=class_names or _names_of(dataset))
+
+
+class _Store:
+    """Grows by batches, in one array of the final size; floats that are bytes in truth stay bytes while they are."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._filled = 0
+        self._targets: list[Any] = []
+        self.images = torch.empty(0)
+
+    def add(self, images: Tensor, targets: Any) -> None:
+        """Some more samples."""
+        if not self._filled:
+            first = _as_bytes(images)
+            kind = images.dtype if first is None else torch.uint8
+            self.images = torch.empty((self._rows, *images.shape[1:]), dtype=kind)
+        elif images.shape[1:] != self.images.shape[1:]:
+            raise DataError(_shapes_differ(tuple(self.images.shape[1:]), tuple(images.shape[1:])))
+        if self.images.dtype == torch.uint8 and images.dtype != torch.uint8:
+            small = _as_bytes(images)
+            if small is None:
+                self.images = self.images.to(torch.float32) / 255
+            else:
+                images = small
+        self.images[self._filled : self._filled + len(images)] = images
+        self._filled += len(images)
+        self._targets.append(targets)
+
+    def joined_targets(self) -> Any:
+        """The targets of all samples; None where there are none."""
+        if self._targets[0] is None:
+            return None
+        trees = [list(leaves(part)) for part in self._targets]
+        columns = iter([torch.cat([tree[place][1] for tree in trees]) for place in range(len(trees[0]))])
+        joined = map_tree(lambda _: next(columns), self._targets[0])
+        return _like(self._targets[0], joined)
+
+
+def _like(example: Any, joined: Any) -> Any:
+    """Masks and boxes of torchvision stay what they are."""
+    wrap = wrapping(example)
+    return joined if wrap is None else wrap(joined)
+
+
+def _as_bytes(images: Tensor) -> Tensor | None:
+    """The bytes that the images were made of, where all of them are whole multiples of 1/255; else None."""
+    if images.dtype == torch.uint8:
+        return images
+    if images.dtype != torch.float32 or bool((images < 0).any()) or bool((images > 1).any()):
+        return None
+    whole = (images * 255).round().to(torch.uint8)
+    return whole if torch.equal(whole.to(torch.float32).div(255), images) else None
+
+
+def _check(dataset: Any) -> None:
+    if isinstance(dataset, IterableDataset) or not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
+        hint = " Pass loader.dataset." if hasattr(dataset, "dataset") and hasattr(dataset, "batch_size") else ""
+        raise ArgumentTypeError(
+            f"cache() takes a data set with __getitem__ and __len__, got {type(dataset).__name__}.{hint}"
+        )
+    if len(dataset) == 0:
+        raise EmptyDataError(f"The data set ({type(dataset).__name__}) is empty.")
+    sample = dataset[0]
+    if not isinstance(sample, (tuple, list)) or len(sample) not in (1, 2):
+        raise DataError(f"cache() takes samples (image, target), got {_outline(sample)}. Let the data set give a pair.")
+
+
+def _outline(sample: Any) -> str:
+    if isinstance(sample, (tuple, list)):
+        return f"a {type(sample).__name__} of {len(sample)}"
+    return (
+        f"one {type(sample).__name__} ({', '.join(map(repr, sample))})"
+        if isinstance(sample, dict)
+        else (f"one {type(sample).__name__}")
+    )
+
+
+def _refuse_random(dataset: Any) -> None:
+    row = first_random(dataset)
+    if row is not None:
+        raise DataError(
+            f"Sample {row} is another one each time it is read: the data set has a random transform, of which a cache "
+            "would keep a single draw. Take it out, and pass it on: cache(dataset).augment(...), where it gets whole "
+            "batches."
+        )
+
+
+def _collate(samples: list[Any]) -> tuple[Tensor, Any]:
+    images = [_as_tensor(sample[0]) for sample in samples]
+    for image in images:
+        if image.shape != images[0].shape:
+            raise DataError(_shapes_differ(tuple(images[0].shape), tuple(image.shape)))
+    targets = [sample[1] for sample in samples] if len(samples[0]) > 1 else None
+    return torch.stack(images), None if targets is None else _like(targets[0], default_collate(targets))
+
+
+def _as_tensor(image: Any) -> Tensor:
+    if is_picture(image):
+        pixels = np.array(image.convert("RGB") if image.mode in ("P", "RGBA", "CMYK") else image)
+        return torch.from_numpy(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1).copy())
+    tensor = torch.as_tensor(image).as_subclass(Tensor)
+    if tensor.dim() == 2:
+        return tensor[None]
+    if tensor.dim() != 3:
+        raise DataError(f"cache() takes images of shape (C, H, W) or (H, W), got {tuple(tensor.shape)}.")
+    return tensor.to(torch.float32) if tensor.dtype in (torch.float64, torch.float16, torch.bfloat16) else tensor
+
+
+def _shapes_differ(first: tuple[int, ...], other: tuple[int, ...]) -> str:
+    return (
+        f"cache() takes images of one shape, got {first} and {other}. Resize them in the data set's transform, or let "
+        "image_folder(path, size=...) see to it."
+    )
+
+
+def _names_of(dataset: Any) -> tuple[str, ...] | None:
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    names = getattr(dataset, "classes", None)
+    return tuple(names) if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names) else None
+
+
+def _shown(batches: Any) -> Iterator[Any]:
+    """With a bar, where it takes more than two seconds and somebody is looking."""
+    return iter(tqdm(batches, desc="caching", unit="batch", delay=2, leave=False, disable=not sys.stderr.isatty()))

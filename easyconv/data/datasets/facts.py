@@ -1,0 +1,76 @@
+"""Numbers that describe the pictures of a data set: mean and standard deviation of their channels, and a sample."""
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Facts"]
+
+_MOST_READ = 10_000
+"""Pictures in files that are read for the statistics; those in memory all count."""
+_SAMPLE = 5_000
+_CHUNK = 2048
+
+
+class Facts:
+    """What transforms take from the data that they are fitted to; each is computed when it is asked for first.
+
+    Parameters
+    ----------
+    split : Split
+        Pictures; those in memory are all looked at, of those in files at most 10,000, evenly spaced.
+
+    Attributes
+    ----------
+    class_names : tuple of str or None
+        As the split has them.
+    """
+
+    def __init__(self, split: Any) -> None:
+        self._split = split
+        self.class_names: tuple[str, ...] | None = split.class_names
+
+    @cached_property
+    def images(self) -> Tensor:
+        """At most 5,000 pictures, evenly spaced."""
+        images: Tensor = self._split.pictures(_evenly(len(self._split), _SAMPLE))
+        return images
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of each channel, of pixels in [0, 1]."""
+        return self._moments[0]
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each channel, of pixels in [0, 1], over all pixels."""
+        return self._moments[1]
+
+    @cached_property
+    def _moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        split, rows = self._split, len(self._split)
+        chosen = torch.arange(rows) if split.in_memory else _evenly(rows, _MOST_READ)
+        sums = torch.zeros(3, split.channels, dtype=torch.float64)
+        for part in chosen.split(_CHUNK):
+            sums += _sums(split.pictures(part))
+        count, first, second = sums
+        mean = first / count
+        std = (second / count - mean**2).clamp(min=0).sqrt()
+        return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _evenly(rows: int, most: int) -> Tensor:
+    return torch.linspace(0, rows - 1, min(rows, most)).long()
+
+
+def _sums(images: Tensor) -> Tensor:
+    """For each channel the number of pixels, their sum and the sum of their squares; bytes are counted exactly."""
+    channels = images.transpose(0, 1).flatten(1)
+    if images.dtype != torch.uint8:
+        exact = channels.double()
+        return torch.stack([torch.full_like(exact[:, 0], exact.shape[1]), exact.sum(1), (exact**2).sum(1)])
+    counts = torch.stack([torch.bincount(channel, minlength=256) for channel in channels]).double()
+    values = torch.arange(256, dtype=torch.float64) / 255
+    return torch.stack([counts.sum(1), counts @ values, counts @ values**2])

@@ -1,0 +1,277 @@
+"""One part of a data set, to train, validate or test on: pictures, what they show, and what happens to batches."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from easyconv.arguments import check_integer
+from easyconv.data.augment.normalization import Normalize
+from easyconv.data.augment.transform import Compose, Position, Transform, as_transform
+from easyconv.data.datasets.facts import Facts
+from easyconv.data.datasets.targets import checked_names, taken, titles_of, wrapping
+from easyconv.data.pictures.format import PictureFormat
+from easyconv.data.preprocessing import PictureTransform, Preprocessing
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.pipeline import Pipeline
+from easyconv.data.sources.source import Source
+from easyconv.errors import ArgumentError, LengthError
+from easyconv.nested import rows_of
+from easyconv.seed import kept_random_state, seed_all
+from easyconv.visualize import gallery
+
+__all__ = ["Split"]
+
+S = TypeVar("S", bound="Split")
+
+
+class Split(Dataset[Any], ABC):
+    """One part of a data set; goes straight into ``fit``, ``evaluate`` and ``predict``, with ``batch_size=``.
+
+    It is a map-style data set too: ``split[3]`` is one picture (uint8 or float, shape (C, H, W)) and its target,
+    before all transforms. Methods that change something return a new split; the pictures are shared.
+
+    Parameters
+    ----------
+    targets : Tensor, or nested tuple or dict of tensors
+        One row per picture: class numbers of shape (N,), or whatever the loss compares.
+    class_names : sequence of str, optional
+        Name of each class.
+    files : sequence of str, optional
+        Where each picture comes from.
+    picture_format : PictureFormat
+        How files become pictures of this size; ``model.classify`` does the same to others.
+
+    Attributes
+    ----------
+    targets, class_names, files
+        As above.
+    in_memory : bool
+        Whether looking at all pictures is cheap.
+    """
+
+    in_memory: bool
+
+    def __init__(
+        self,
+        targets: Any,
+        *,
+        class_names: Sequence[str] | None,
+        files: Sequence[str] | None,
+        picture_format: PictureFormat,
+    ) -> None:
+        self.targets = targets
+        self.class_names = checked_names(class_names, targets)
+        self.files = None if files is None else tuple(files)
+        self.picture_format = picture_format
+        self.pipeline = Pipeline(wrap=wrapping(targets))
+        self._facts: Facts | None = None
+        if targets is not None and rows_of(targets, "targets") != len(self):
+            raise LengthError(f"There are {len(self)} pictures and {rows_of(targets, 'targets')} targets.")
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of pictures."""
+
+    @abstractmethod
+    def pictures(self, rows: Any) -> Tensor:
+        """Some of the pictures, by their numbers, as they are kept: shape (n, C, H, W)."""
+
+    @abstractmethod
+    def _bare_source(self, batch_size: int, shuffle: bool) -> Source:
+        """Batches without transforms."""
+
+    @abstractmethod
+    def _only(self: S, rows: Tensor) -> S:
+        """A shallow copy with some of the pictures; the rest is seen to."""
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        """One picture and its target, before all transforms."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"There are {len(self)} pictures, so no number {index}.")
+        return self.pictures([index % len(self)])[0], self._target(index % len(self))
+
+    def _target(self, row: int) -> Any:
+        return taken(self.targets, row)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return self.picture_format.height, self.picture_format.width
+
+    @property
+    def channels(self) -> int:
+        """1 for grey pictures, 3 for colour."""
+        return self.picture_format.channels
+
+    @property
+    def facts(self) -> Facts:
+        """What transforms may want to know of the data: mean, standard deviation, class names, some pictures."""
+        if self._facts is None:
+            self._facts = Facts(self)
+        return self._facts
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of each channel, of pixels in [0, 1]; from at most 10,000 pictures where they are read from files."""
+        return self.facts.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each channel, like `mean`."""
+        return self.facts.std
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What makes of a picture what the net gets from this split, for ``model.classify``; None for odd channels."""
+        if self.channels not in (1, 3):
+            return None
+        transform = PictureTransform(self.picture_format, self.pipeline.evaluation)
+        return Preprocessing(transform, self.class_names, channels=self.channels)
+
+    def subset(self: S, rows: Any) -> S:
+        """The same with some of the pictures only.
+
+        Parameters
+        ----------
+        rows : sequence of int, or slice
+            Their numbers.
+        """
+        index = torch.arange(len(self))[rows if isinstance(rows, slice) else torch.as_tensor(rows, dtype=torch.int64)]
+        chosen = self._only(index)
+        chosen.targets = taken(self.targets, index)
+        chosen.files = None if self.files is None else tuple(self.files[row] for row in index.tolist())
+        chosen._facts = None
+        return chosen
+
+    def augment(self: S, *transforms: Any, evaluation: Sequence[Any] = ()) -> S:
+        """Transform batches at random while training, and only then.
+
+        Parameters
+        ----------
+        *transforms : Transform or callable
+            Of `ec.augment`, of ``torchvision.transforms.v2``, or any function of images. They get whole batches of
+            floats in [0, 1] on the device, before what `prepare` and `normalize` say. What they lack (the classes of
+            ``MixUp()``, the colours of ``PCALighting()``) is taken from these pictures.
+        evaluation : sequence of Transform or callable, optional
+            What takes their place when the net does not train, such as ``[CenterCrop(224)]`` for ``RandomCrop(224)``.
+        """
+        return self._with(self.pipeline.augmented(self._fitted(transforms), self._fitted(evaluation)))
+
+    def prepare(self: S, *transforms: Any) -> S:
+        """Transform all batches, in training, evaluation and prediction; after augmentation, in the order of the calls.
+
+        Parameters
+        ----------
+        *transforms : Transform or callable
+            As in `augment`, but without chance: ``Resize(224)``, ``Normalize()``.
+        """
+        return self._with(self.pipeline.followed_by(self._fitted(transforms)))
+
+    def normalize(self: S, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> S:
+        """Subtract the mean of each channel and divide by its standard deviation, in all batches.
+
+        Parameters
+        ----------
+        mean, std : sequence of float, optional
+            One number per channel, of pixels in [0, 1]; those of these pictures by default.
+
+        Raises
+        ------
+        ArgumentError
+            When the batches are normalized already.
+        """
+        if self._normalization() is not None:
+            raise ArgumentError(
+                "The batches are normalized already. Call normalize() once, on the data as it was made."
+            )
+        return self.prepare(Normalize(mean, std))
+
+    def make_source(self, *, batch_size: int, shuffle: bool) -> Source:
+        """Batches for the loop, with the transforms of this split."""
+        source = self._bare_source(batch_size, shuffle)
+        source.pipeline, source.preprocessing = self.pipeline, self.preprocessing
+        return source
+
+    def transform(self, batch: Batch, *, training: bool = False) -> Batch:
+        """A batch of floats as the net gets it: augmented where it trains, then prepared."""
+        return self.pipeline.run(batch, training=training, at=Position(torch.arange(rows_of(batch.x))))
+
+    def show(self, count: int = 16, *, seed: int | None = 0, path: Any = None) -> Any:
+        """Draw some of the pictures as they are kept, with the names of their classes.
+
+        Parameters
+        ----------
+        count : int, default 16
+            How many.
+        seed : int, optional, default 0
+            Chooses them; None draws them anew each time.
+        path : path, optional
+            Where to save the figure.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        rows = self._some(count, seed)
+        titles = titles_of(taken(self.targets, rows), self.class_names)
+        return gallery(self.pictures(rows), titles=titles, path=path)
+
+    def show_batch(self, count: int = 16, *, seed: int | None = 0, path: Any = None) -> Any:
+        """Draw a batch as the net gets it in training: augmented, its colours given back.
+
+        Parameters
+        ----------
+        count, seed, path
+            As in `show`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        rows = self._some(count, seed)
+        pixels = self.pictures(rows)
+        pixels = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels.float()
+        with kept_random_state():
+            if seed is not None:
+                seed_all(seed)
+            batch = self.pipeline.run(Batch(pixels, taken(self.targets, rows)), training=True, at=Position(rows))
+        normalization = self._normalization()
+        images = batch.x if normalization is None else normalization.inverse()(batch.x).clamp(0, 1)
+        return gallery(images, titles=titles_of(batch.y, self.class_names), path=path)
+
+    def _some(self, count: int, seed: int | None) -> Tensor:
+        check_integer("count", count, minimum=1)
+        generator = None if seed is None else torch.Generator().manual_seed(check_integer("seed", seed, minimum=0))
+        return torch.randperm(len(self), generator=generator)[:count]
+
+    def _normalization(self) -> Normalize | None:
+        found = [part for part in _parts(self.pipeline.evaluation) if isinstance(part, Normalize)]
+        return found[-1] if found else None
+
+    def _fitted(self, transforms: Sequence[Any]) -> list[Transform]:
+        return [as_transform(transform).fitted(self.facts) for transform in transforms]
+
+    def _with(self: S, pipeline: Pipeline) -> S:
+        changed = copy.copy(self)
+        changed.pipeline = pipeline
+        return changed
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, (self.channels, *self.size)))
+        classes = "" if self.class_names is None else f", {len(self.class_names)} classes"
+        return f"<{type(self).__name__}: {len(self):,} pictures of {shape}, {self._kept()}{classes}>"
+
+    @abstractmethod
+    def _kept(self) -> str:
+        """Where the pictures are, in a few words."""
+
+
+def _parts(transform: Transform) -> list[Transform]:
+    if not isinstance(transform, Compose):
+        return [transform]
+    return [part for inner in transform.transforms for part in _parts(inner)]

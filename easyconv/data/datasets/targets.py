@@ -1,0 +1,130 @@
+"""What pictures show: rows of it, names of classes, and kinds of tensors that plain torch forgets."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from easyconv.errors import ArgumentTypeError, LabelError, LengthError
+from easyconv.nested import map_tree
+
+__all__ = ["checked_names", "taken", "titles_of", "wrapping"]
+
+
+def taken(targets: Any, rows: Any) -> Any:
+    """Some rows of targets, or one row where ``rows`` is a number.
+
+    Examples
+    --------
+    >>> taken(torch.tensor([5, 6, 7]), torch.tensor([2, 0]))
+    tensor([7, 5])
+    """
+    return None if targets is None else map_tree(lambda leaf: leaf[rows], targets)
+
+
+def checked_names(class_names: Sequence[str] | None, targets: Any) -> tuple[str, ...] | None:
+    """Names for all classes.
+
+    Raises
+    ------
+    ArgumentTypeError
+        When they are no list of text.
+    LengthError, LabelError
+        When a name stands twice, or the targets have more classes than there are names.
+
+    Examples
+    --------
+    >>> checked_names(["cat", "dog"], torch.tensor([0, 1, 1]))
+    ('cat', 'dog')
+    """
+    if class_names is None:
+        return None
+    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
+        raise ArgumentTypeError(f"class_names must be a list of names, like ['cat', 'dog'], got {class_names!r}.")
+    names = tuple(class_names)
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise LabelError(f"class_names must be different from one another, got {twice!r} twice.")
+    labels = targets if isinstance(targets, Tensor) and _are_labels(targets) else None
+    if labels is not None and len(labels) and int(labels.max()) >= len(names):
+        raise LengthError(
+            f"class_names has {len(names)} names, and there is a target {int(labels.max())}: classes are numbered from "
+            "0 on. Give each class a name."
+        )
+    return names
+
+
+def titles_of(targets: Any, class_names: Sequence[str] | None) -> list[str] | None:
+    """A line for each picture: the name of its class, or its classes where labels are mixed; None where there is none.
+
+    Examples
+    --------
+    >>> titles_of(torch.tensor([[0.25, 0.75, 0.0]]), ("cat", "dog", "cow"))
+    ['75% dog, 25% cat']
+    """
+    if not isinstance(targets, Tensor):
+        return None
+    if _are_labels(targets):
+        return [_named(int(label), class_names) for label in targets]
+    if targets.dim() == 2 and class_names is not None and targets.shape[1] == len(class_names):
+        return [_mixed(row, class_names) for row in targets]
+    return None
+
+
+def wrapping(targets: Any) -> Callable[[Any], Any] | None:
+    """What makes masks and boxes of torchvision again of tensors that were cut from them.
+
+    Examples
+    --------
+    >>> wrapping(torch.tensor([0, 1])) is None
+    True
+    """
+    kinds = _kinds(targets)
+    return None if kinds is None else partial(_wrapped, kinds)
+
+
+def _are_labels(targets: Tensor) -> bool:
+    return targets.dim() == 1 and not targets.is_floating_point()
+
+
+def _named(label: int, class_names: Sequence[str] | None) -> str:
+    return str(label) if class_names is None or not 0 <= label < len(class_names) else class_names[label]
+
+
+def _mixed(row: Tensor, class_names: Sequence[str]) -> str:
+    shares = sorted(
+        ((share, name) for share, name in zip(row.tolist(), class_names, strict=True) if share), reverse=True
+    )
+    return shares[0][1] if len(shares) == 1 else ", ".join(f"{share:.0%} {name}" for share, name in shares[:2])
+
+
+def _kinds(targets: Any) -> Any:
+    """For each leaf that is a tensor of torchvision's an empty one like it; None where there is no such leaf."""
+    # Who has such a tensor has imported torchvision; nobody else shall.
+    module = sys.modules.get("torchvision.tv_tensors")
+    if module is None:
+        return None
+    if isinstance(targets, module.TVTensor):
+        return targets
+    if isinstance(targets, Mapping):
+        kinds = {key: _kinds(part) for key, part in targets.items()}
+        return kinds if any(kind is not None for kind in kinds.values()) else None
+    if isinstance(targets, (tuple, list)):
+        parts = tuple(_kinds(part) for part in targets)
+        return parts if any(kind is not None for kind in parts) else None
+    return None
+
+
+def _wrapped(kinds: Any, targets: Any) -> Any:
+    if kinds is None or targets is None:
+        return targets
+    if isinstance(kinds, dict):
+        return {key: _wrapped(kinds[key], part) for key, part in targets.items()}
+    if isinstance(kinds, tuple):
+        return tuple(_wrapped(kind, part) for kind, part in zip(kinds, targets, strict=True))
+    from torchvision import tv_tensors
+
+    return tv_tensors.wrap(torch.Tensor.as_subclass(targets, Tensor), like=kinds)

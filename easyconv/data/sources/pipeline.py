@@ -1,0 +1,89 @@
+"""What happens to whole batches of a data set on the device, after they are made floats and before the net."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from easyconv.data.augment.transform import Compose, Position, Transform
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.inputs import check_inputs, finish_inputs
+from easyconv.data.sources.rules import InputRule
+from easyconv.errors import DataError
+from easyconv.nested import map_tree, rows_of
+from easyconv.seed import derive, kept_random_state, seed_for
+
+__all__ = ["Pipeline"]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Transforms of a data set's batches: those of training, and those of every other pass.
+
+    Parameters
+    ----------
+    training : Transform
+        Augmentation, then what all batches get.
+    evaluation : Transform
+        What takes the place of augmentation, then what all batches get.
+    wrap : callable, optional
+        Makes masks and boxes of torchvision of the targets again, which plain torch forgets when it cuts batches.
+
+    Examples
+    --------
+    >>> pipeline = Pipeline(Compose(), Compose())
+    >>> pipeline.run(Batch(torch.ones(2, 1, 4, 4)), training=True).x.shape
+    torch.Size([2, 1, 4, 4])
+    """
+
+    training: Transform = Compose()
+    evaluation: Transform = Compose()
+    wrap: Callable[[Any], Any] | None = None
+
+    def augmented(self, transforms: list[Transform], instead: list[Transform]) -> "Pipeline":
+        """With these first: the ones while training, the others in their place everywhere else."""
+        return replace(
+            self, training=Compose(*transforms, self.training), evaluation=Compose(*instead, self.evaluation)
+        )
+
+    def followed_by(self, transforms: list[Transform]) -> "Pipeline":
+        """With these at the end of both."""
+        return replace(
+            self, training=Compose(self.training, *transforms), evaluation=Compose(self.evaluation, *transforms)
+        )
+
+    def run(self, batch: Batch, *, training: bool, at: Position = Position()) -> Batch:  # noqa: B008
+        """The batch as the net gets it, its inputs floats on the device."""
+        targets = batch.y if self.wrap is None else self.wrap(batch.y)
+        x, y = (self.training if training else self.evaluation).apply(batch.x, targets, at)
+        if rows_of(x) != rows_of(batch.x):
+            raise DataError(
+                f"A transform must keep the number of samples: a batch of {rows_of(batch.x)} came out as {rows_of(x)}."
+            )
+        return Batch(x, y if self.wrap is None else map_tree(_plain, y), batch.sample_weight)
+
+    def preview(self, batch: Batch, rule: InputRule, device: torch.device, *, training: bool) -> Batch:
+        """A few rows as the net will get them; what that draws is given back."""
+        images = finish_inputs(check_inputs(batch.x, rule).to(device), rule)
+        targets = batch.y.to(device) if isinstance(batch.y, Tensor) else batch.y
+        with kept_random_state(device):
+            return self.run(Batch(images, targets), training=training, at=Position(torch.arange(len(images))))
+
+    def stream(
+        self, placed: Iterator[tuple[Tensor | None, Batch]], *, training: bool, epoch: int, key: int | None
+    ) -> Iterator[Batch]:
+        """Batches of a pass, transformed; with a key, what each of them draws depends on that and its number only."""
+        for number, (rows, batch) in enumerate(placed):
+            if key is not None:
+                seed_for(_device_of(batch.x), derive(key, number))
+            yield self.run(batch, training=training, at=Position(rows, epoch))
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.as_subclass(Tensor)
+
+
+def _device_of(x: Any) -> torch.device:
+    return x.device if isinstance(x, Tensor) else torch.device("cpu")
