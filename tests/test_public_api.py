@@ -17,6 +17,7 @@ MODULES = ["easyconv", *(info.name for info in pkgutil.walk_packages(ec.__path__
 PACKAGES = [
     ec,
     ec.arithmetic,
+    ec.augment,
     ec.callbacks,
     ec.data,
     ec.errors,
@@ -146,7 +147,7 @@ PROMISED = {
     "fit": "x y * batch_size epochs verbose callbacks validation_split validation_data shuffle class_weight "
     "sample_weight initial_epoch steps_per_epoch validation_steps validation_batch_size validation_freq seed",
     "evaluate": "x y * batch_size verbose sample_weight steps callbacks return_dict",
-    "predict": "x * batch_size verbose steps callbacks",
+    "predict": "x * batch_size verbose steps callbacks tta",
     "get_layer": "name index",
 }
 

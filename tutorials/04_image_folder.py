@@ -1,9 +1,9 @@
 """From folders of photographs to a classifier: pictures in, names out.
 
-Run it with ``make folder``, or ``python tutorials/04_image_folder.py path/to/pictures``. The folder holds one folder per
-class, or ``train/`` and ``test/`` with those in them. Without a path it takes CIFAR-10 as JPEG files from the folder that
-``EASYCONV_DATA`` names (``cifar10-jpeg/``, or ``cifar10-jpeg.tar.gz``, which is unpacked into a temporary folder). What
-it draws and learns goes into ``image_folder/``.
+Run it with ``make folder``, or ``python tutorials/04_image_folder.py path/to/pictures``. The folder holds one folder
+per class, or ``train/`` and ``test/`` with those in them. Without a path it takes CIFAR-10 as JPEG files from the
+folder that ``EASYCONV_DATA`` names (``cifar10-jpeg/``, or ``cifar10-jpeg.tar.gz``, which is unpacked into a temporary
+folder). What it draws and learns goes into ``image_folder/``.
 """
 
 import argparse

@@ -3,7 +3,9 @@
 from easyconv.data.datasets.array_split import ArraySplit
 from easyconv.data.datasets.arrays import from_arrays
 from easyconv.data.datasets.caching import cache
+from easyconv.data.datasets.describing import describe
 from easyconv.data.datasets.file_split import FileSplit
+from easyconv.data.datasets.folders import image_folder
 from easyconv.data.datasets.named import load
 from easyconv.data.datasets.split import Split
 from easyconv.data.datasets.splits import Splits
@@ -21,7 +23,9 @@ __all__ = [
     "Split",
     "Splits",
     "cache",
+    "describe",
     "from_arrays",
+    "image_folder",
     "load",
     "loader",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.augment.transform import Compose, Position, Transform
+from easyconv.data.augment.transform import NOTHING, Position, Transform
 from easyconv.data.pictures.format import PictureFormat
 from easyconv.data.pictures.reading import read_picture
 from easyconv.data.sources.convert import is_picture
@@ -36,7 +36,7 @@ class PictureTransform:
     """
 
     picture_format: PictureFormat
-    transform: Transform = Compose()
+    transform: Transform = NOTHING
 
     def __call__(self, images: Any) -> Tensor:
         """A picture (PIL), or a uint8 tensor of one image or a batch, as the net takes it."""

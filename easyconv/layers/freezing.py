@@ -1,9 +1,12 @@
 """Freeze layers, so that training leaves them alone: their parameters, and the statistics of their norms."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-__all__ = ["freeze", "is_frozen", "mode_of", "set_mode", "unfreeze"]
+__all__ = ["freeze", "freeze_before", "frozen_but", "is_frozen", "mode_of", "set_mode", "unfreeze"]
 
 
 class _StayInEval:
@@ -70,7 +73,73 @@ def unfreeze(module: nn.Module) -> None:
     for parameter in module.parameters():
         if parameter.data.is_floating_point() or parameter.data.is_complex():
             parameter.requires_grad = True
-    for part in module.modules():
+    _release(module.modules())
+
+
+def freeze_before(net: nn.Module, name: str) -> None:
+    """Freeze all that comes before a layer in the order in which the net was put together; the layer itself is left.
+
+    Parameters that stand on a container, beside its layers, count as coming before them.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The net.
+    name : str
+        Dotted name of a layer that it has.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2)))
+    >>> freeze_before(net, "1.1")
+    >>> [parameter.requires_grad for parameter in net.parameters()]
+    [False, False, False, False, True, True]
+    """
+    place = net
+    for part in name.split("."):
+        for parameter in place.parameters(recurse=False):
+            parameter.requires_grad = False
+        for child_name, child in place.named_children():
+            if child_name == part:
+                place = child
+                break
+            freeze(child)
+
+
+@contextmanager
+def frozen_but(net: nn.Module, *kept: nn.Module) -> Iterator[None]:
+    """Freeze a net inside the block, all but some parts; afterwards what was trained before is trained again.
+
+    What was frozen before stays so, in the parts too.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+    >>> with frozen_but(net, net[1]):
+    ...     print([parameter.requires_grad for parameter in net.parameters()])
+    [False, False, True, True]
+    >>> all(parameter.requires_grad for parameter in net.parameters())
+    True
+    """
+    flags = {parameter: parameter.requires_grad for parameter in net.parameters()}
+    norms = [part for part in net.modules() if not isinstance(part.__dict__.get("train"), _StayInEval)]
+    inside = {part for layer in kept for part in layer.modules()}
+    freeze(net)
+    for layer in kept:
+        for parameter in layer.parameters():
+            parameter.requires_grad = flags[parameter]
+    _release(part for part in norms if part in inside)
+    try:
+        yield
+    finally:
+        for parameter, flag in flags.items():
+            parameter.requires_grad = flag
+        _release(norms)
+
+
+def _release(parts: Iterable[nn.Module]) -> None:
+    """Let norms have the mode again that they would have by now."""
+    for part in parts:
         stay = part.__dict__.get("train")
         if isinstance(stay, _StayInEval):
             del part.__dict__["train"]

@@ -1,7 +1,8 @@
 """What a model is before it is trained: a module whose sizes are inferred, with names for its layers."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -14,6 +15,7 @@ from easyconv.data.preprocessing import Preprocessing
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, StateError
 from easyconv.layers import freezing
 from easyconv.layers.build import device_and_dtype, dry_run, example_of
+from easyconv.layers.heads import Head, exchanged, find_head, heads_of, replaced
 from easyconv.layers.initializers import InitLike, initialize, make_init
 from easyconv.layers.keeping import call
 from easyconv.layers.lazy import is_built, require_built
@@ -170,7 +172,7 @@ class Buildable(nn.Module):
             layers: dict[str, nn.Module] = {
                 layer_name: layer for layer_name, layer in net.named_modules() if layer_name
             }
-            short = str(name).removeprefix("net.") if self._wraps() else str(name)
+            short = self._short(name)
             if short not in layers:
                 raise LayerNotFoundError(f"There is no layer {name!r}. {suggest(short, layers)}")
             return layers[short]
@@ -179,8 +181,8 @@ class Buildable(nn.Module):
             raise LayerNotFoundError(f"There is no layer with index {index!r}: the net has {len(children)} layers.")
         return children[index]
 
-    def freeze(self, *layers: str | nn.Module) -> None:
-        """Stop training some layers, or all of them.
+    def freeze(self, *layers: str | nn.Module, until: str | None = None) -> None:
+        """Stop training some layers, all that come before one, or the whole net.
 
         Their parameters get no gradients, and their batch norms keep their statistics, also through ``train()``.
 
@@ -188,11 +190,16 @@ class Buildable(nn.Module):
         ----------
         *layers : str or torch.nn.Module
             Dotted names, or the layers themselves; the whole net where none is given.
+        until : str, optional
+            Dotted name of a layer: all that comes before it, in the order in which the net was put together, is frozen;
+            the layer itself and what follows is left as it is.
 
         Raises
         ------
         LayerNotFoundError
             When there is no such layer.
+        ArgumentError
+            When both ``layers`` and ``until`` are given.
 
         Examples
         --------
@@ -202,6 +209,12 @@ class Buildable(nn.Module):
         >>> model.count_params(trainable=True)
         10
         """
+        if until is not None:
+            if layers:
+                raise ArgumentError("freeze() takes layers, or until= for all that come before one, not both.")
+            self.get_layer(until)
+            freezing.freeze_before(self._own_net(), self._short(until))
+            return
         for layer in self._chosen(layers):
             freezing.freeze(layer)
 
@@ -215,6 +228,56 @@ class Buildable(nn.Module):
         """
         for layer in self._chosen(layers):
             freezing.unfreeze(layer)
+
+    def replace_head(
+        self, num_classes: int, *, layer: str | None = None, class_names: Sequence[str] | None = None
+    ) -> "Buildable":
+        """Put a new last classifier in the place of the old one, for other classes; all else stays the same objects.
+
+        The new one is of the same kind (a dense layer, a 1x1 convolution), drawn anew by torch's own rule, on the same
+        device, and trained. Auxiliary heads that answer with as many classes (GoogLeNet's, Inception's) go along.
+
+        Parameters
+        ----------
+        num_classes : int
+            Number of classes.
+        layer : str, optional
+            Dotted name of the classifier, where it is not the last dense layer or convolution.
+        class_names : sequence of str, optional
+            Names of the new classes, for :meth:`classify`; the old names are forgotten in any case.
+
+        Returns
+        -------
+        Model
+            This model.
+
+        Raises
+        ------
+        LayerNotFoundError
+            When there is no classifier, or no layer of that name.
+        ArgumentError
+            When the new head does not decide what the net gives; nothing is changed then. When there are more or fewer
+            names than classes.
+
+        Examples
+        --------
+        >>> import easyconv as ec
+        >>> model = ec.zoo.resnet18(num_classes=10, small=True).replace_head(2)
+        >>> model.get_layer("fc")
+        Linear(in_features=512, out_features=2, bias=True)
+        """
+        check_integer("num_classes", num_classes, minimum=1)
+        if class_names is not None and len(class_names) != num_classes:
+            raise ArgumentError(f"class_names must be {num_classes} names, one per class, got {len(class_names)}.")
+        net, before = self._own_net(), set(self.parameters())
+        head = find_head(net, None if layer is None else self._short(layer))
+        with exchanged(net, {old.layer: replaced(old, num_classes) for old in heads_of(net, head)}):
+            self._check_answers(num_classes, head)
+        self._let_go(before - set(self.parameters()))
+        if self._preprocessing is not None:
+            names = None if class_names is None else tuple(class_names)
+            self._preprocessing = replace(self._preprocessing, categories=names)
+        return self
 
     def count_params(self, *, trainable: bool | None = None) -> int:
         """Number of parameters.
@@ -352,6 +415,24 @@ class Buildable(nn.Module):
             return torch.zeros(tensor.shape, dtype=kind, device=device)
 
         return map_tree(zeros, self._inputs)
+
+    def _let_go(self, parameters: set[nn.Parameter]) -> None:
+        """Forget parameters that are the net's no longer."""
+
+    def _check_answers(self, num_classes: int, head: Head) -> None:
+        """Refuse a head that does not decide how many classes the net answers with, where its inputs are known."""
+        if self._inputs is None:
+            return
+        output = dry_run(self._own_net(), self._example())
+        if isinstance(output, Tensor) and (output.dim() < 2 or output.shape[1] != num_classes):
+            raise ArgumentError(
+                f"The layer {head.name!r} is not the head: with {num_classes} outputs there, the net gives the shape "
+                f"{tuple(output.shape)}. Nothing was changed. Name the right one: layer='...'."
+            )
+
+    def _short(self, name: str) -> str:
+        """The name of a layer in the net itself, without the wrapper's."""
+        return str(name).removeprefix("net.") if self._wraps() else str(name)
 
     def _wraps(self) -> bool:
         return type(self).forward is Buildable.forward and "net" in self._modules

@@ -1,51 +1,36 @@
 """``Model``: Keras's verbs on any PyTorch module."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from easyconv.arguments import check_integer, checked_keywords
-from easyconv.callbacks.progress import Verbosity, progress_callbacks
-from easyconv.data.augment.views import Views, as_views
+from easyconv.callbacks.progress import Verbosity
 from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
-from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, Source, make_source
-from easyconv.errors import ArgumentError, NotCompiledError, StateError
+from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, make_source
+from easyconv.errors import ArgumentError
+from easyconv.layers.freezing import frozen_but
+from easyconv.layers.heads import find_head, heads_of
 from easyconv.layers.initializers import InitLike
-from easyconv.model.buildable import Buildable
-from easyconv.model.classifying import classification, file_of, listed, prepared_batches, softmax
-from easyconv.training.callback import Callback, CallbackList
+from easyconv.model.predictor import Callbacks, Predictor, listeners, one_batch
+from easyconv.model.words import KERAS_WORDS
 from easyconv.training.feeding import make_sources
 from easyconv.training.history import History
 from easyconv.training.options import FitOptions
-from easyconv.training.predicting import device_of, predict, to_numpy
 from easyconv.training.recipe import make_recipe
 from easyconv.training.session import Overrides, Session
 from easyconv.training.state import Layout, Precision, StepResult
-from easyconv.training.steps import eval_step, predict_step, train_step
+from easyconv.training.steps import eval_step, train_step
 
 __all__ = ["Model"]
 
-KERAS_WORDS = {
-    "auto_scale_loss": "precision='fp16' scales the loss by itself.",
-    "jit_compile": "Write jit=.",
-    "learning_rate": "Write lr=.",
-    "max_queue_size": "Batches are prefetched by a DataLoader(prefetch_factor=...).",
-    "run_eagerly": "Nothing is compiled unless jit=True.",
-    "steps_per_execution": "There is nothing to gain from it here: no step waits for the device.",
-    "use_multiprocessing": "Workers belong to the DataLoader: DataLoader(dataset, num_workers=...).",
-    "weighted_metrics": "Metrics are not weighed; weigh inside a function (output, target) -> tensor.",
-    "workers": "Workers belong to the DataLoader: DataLoader(dataset, num_workers=...).",
-}
-"""Keras's words for the verbs that have no place here, and what to do instead."""
-
-Callbacks = Callback | Sequence[Callback] | None
 Results = float | list[float] | dict[str, float]
 
 
-class Model(Buildable):
+class Model(Predictor):
     """Any ``torch.nn.Module`` with Keras's verbs: ``compile``, ``fit``, ``evaluate``, ``predict``, ``summary``.
 
     Three ways to make one: ``Model(net)`` wraps a module and keeps it as ``model.net``; ``class Net(Model)`` with
@@ -90,7 +75,6 @@ class Model(Buildable):
         self, net: nn.Module | None = None, *, input_shape: Any = None, name: str | None = None, init: InitLike = None
     ) -> None:
         super().__init__(net, input_shape=input_shape, name=name, init=init)
-        self._session: Session | None = None
         self._history = History()
 
     @checked_keywords(KERAS_WORDS)
@@ -294,10 +278,93 @@ class Model(Buildable):
             training=training,
             validation=validation,
             class_weight=class_weight,
-            callbacks=_listeners(callbacks, verbose),
+            callbacks=listeners(callbacks, verbose),
             verbose=verbose,
             history=self._history,
         )
+
+    def fine_tune(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        epochs: int = 1,
+        head_epochs: int = 1,
+        lr: float | None = None,
+        decay: float = 0.7,
+        **arguments: Any,
+    ) -> History:
+        """Train in two phases: first the head alone, then everything at lower rates.
+
+        What a pretrained net knows would be spoiled by the large gradients of a head that knows nothing yet. So all but
+        the head (and auxiliary heads) is frozen for ``head_epochs``, batch norms with it; then what was frozen here,
+        and only that, is trained again.
+
+        Parameters
+        ----------
+        x, y
+            As in :meth:`fit`.
+        epochs : int, default 1
+            Epochs of the second phase.
+        head_epochs : int, default 1
+            Epochs of the first phase, with the optimizer of ``compile``; 0 leaves it out.
+        lr : float, optional
+            Learning rate of the head in the second phase; by default a tenth of that of ``compile``.
+        decay : float, default 0.7
+            In the second phase the rate of each stage is so many times that of the next one towards the head, see
+            `ec.optim.layerwise`. 1 trains all alike. An optimizer with ``groups`` of its own keeps those.
+        **arguments
+            All that :meth:`fit` takes, but ``initial_epoch``. Callbacks see two trainings, one after the other, whose
+            epochs are numbered through.
+
+        Returns
+        -------
+        History
+            Of both phases.
+
+        Raises
+        ------
+        NotCompiledError
+            Before ``compile``.
+        ArgumentError
+            When ``compile`` was given an optimizer, or a function that makes one: the second phase makes its own.
+        LayerNotFoundError
+            When there is no head.
+
+        Notes
+        -----
+        The optimizer of the second phase stays: a later ``fit`` goes on with it. Layers that were frozen before stay
+        frozen in both phases.
+
+        References
+        ----------
+        Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification", 2018, section 3.3; the same
+        two phases as Keras's guide to transfer learning and fastai's ``fine_tune``.
+
+        Examples
+        --------
+        >>> import easyconv as ec
+        >>> data = ec.data.load("digits")
+        >>> model = ec.Sequential([ec.ConvBlock(4), ec.layers.GlobalAvgPool2D(), ec.layers.Dense(10)])
+        >>> model.compile("adam", metrics=["accuracy"])
+        >>> history = model.fine_tune(data.train, epochs=2, head_epochs=1, seed=0, verbose=0)
+        >>> history.epoch
+        [0, 1, 2]
+        """
+        session = self._compiled("fine_tune()")
+        if "initial_epoch" in arguments:
+            raise ArgumentError("fine_tune() counts its epochs from 0 on: leave initial_epoch out, or use fit().")
+        check_integer("epochs", epochs, minimum=0)
+        check_integer("head_epochs", head_epochs, minimum=0)
+        fine = session.fine(lr, decay)
+        net = self._own_net()
+        history = History()
+        if head_epochs:
+            with frozen_but(net, *(head.layer for head in heads_of(net, find_head(net)))):
+                history.extend(self.fit(x, y, epochs=head_epochs, **arguments))
+        self._session = fine
+        history.extend(self.fit(x, y, initial_epoch=head_epochs, epochs=head_epochs + epochs, **arguments))
+        return history
 
     @checked_keywords(KERAS_WORDS)
     def evaluate(
@@ -339,135 +406,10 @@ class Model(Buildable):
         session = self._compiled("evaluate()")
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         source = make_source(x, y, sample_weight=sample_weight, batch_size=batch_size)
-        listeners = _listeners(callbacks, verbose)
-        listeners.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
-        results = session.evaluate(self, self._overrides(), source, steps, listeners)
+        told = listeners(callbacks, verbose)
+        told.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
+        results = session.evaluate(self, self._overrides(), source, steps, told)
         return _as_asked(results, return_dict)
-
-    @checked_keywords(KERAS_WORDS)
-    def predict(
-        self,
-        x: Any,
-        *,
-        batch_size: int = DEFAULT_BATCH_SIZE,
-        verbose: Verbosity = "auto",
-        steps: int | None = None,
-        callbacks: Callbacks = None,
-        tta: Any = None,
-    ) -> Any:
-        """The raw outputs of the net, as NumPy arrays.
-
-        Works before ``compile`` too: the net then stays on the device where it is.
-
-        Parameters
-        ----------
-        x, batch_size, verbose, callbacks
-            As in :meth:`fit`; targets that a source brings are left out.
-        steps : int, optional
-            Batches to predict; all by default.
-        tta : "flip", "ten_crop", Views or list of Transform, optional
-            Test-time augmentation: the outputs for several views of each image are averaged. ``"flip"``: as it is and
-            mirrored; ``"ten_crop"``: the corners and the centre, of the size that the net takes, and their mirror
-            images, as AlexNet did; or `ec.augment.TenCrop(224)` and its like.
-
-        Returns
-        -------
-        numpy.ndarray, or tuple or dict of them
-            A row per row of ``x``; float32 where the net computes in less.
-
-        Raises
-        ------
-        DataError, DataTypeError
-            For data that does not fit.
-
-        Examples
-        --------
-        >>> import easyconv as ec, numpy as np
-        >>> model = ec.Sequential([ec.layers.Flatten(), ec.layers.Dense(10)])
-        >>> model.predict(np.zeros((5, 8, 8))).argmax(axis=1).shape
-        (5,)
-        """
-        return to_numpy(self._outputs(x, batch_size, verbose, steps, callbacks, tta=tta))
-
-    def predict_proba(
-        self, x: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, verbose: Verbosity = "auto", tta: Any = None
-    ) -> Any:
-        """Probabilities, as the loss implies them: softmax for ``cross_entropy``, sigmoid for ``bce``.
-
-        With ``tta``, as in :meth:`predict`, the probabilities for the views are averaged, not the outputs.
-
-        Raises
-        ------
-        StateError
-            When the loss implies none.
-        """
-        activation = self._compiled("predict_proba()").recipe.objective.activation
-        found = _implied(activation, "probabilities", self._compiled("predict_proba()"))
-        return to_numpy(self._outputs(x, batch_size, verbose, tta=tta, finish=found))
-
-    def predict_classes(
-        self, x: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, verbose: Verbosity = "auto", tta: Any = None
-    ) -> Any:
-        """Class numbers, as the loss implies them: the largest output, or 1 above one half for ``bce``.
-
-        With ``tta``, as in :meth:`predict`, of the averaged outputs.
-
-        Raises
-        ------
-        StateError
-            When the loss implies none.
-        """
-        classes = self._compiled("predict_classes()").recipe.objective.classes
-        found = _implied(classes, "classes", self._compiled("predict_classes()"))
-        return to_numpy(found(self._outputs(x, batch_size, verbose, tta=tta)))
-
-    def classify(self, pictures: Any, *, batch_size: int = DEFAULT_BATCH_SIZE) -> Any:
-        """What pictures show, by name: from files as they come, with the preprocessing that the net was trained with.
-
-        Parameters
-        ----------
-        pictures : path, PIL image, uint8 tensor (C, H, W), or list of these
-            A folder stands for all pictures in it, in the order of their names.
-        batch_size : int, default 32
-            Pictures at a time.
-
-        Returns
-        -------
-        Classification, or list of Classification
-            ``label``, ``probability``, ``probabilities`` (names to numbers, the likeliest first) and ``file``; a list
-            for a list or a folder. Probabilities as the loss implies them; softmax before ``compile``.
-
-        Raises
-        ------
-        StateError
-            When ``model.preprocessing`` is not known, or the loss does not imply probabilities.
-        DataError
-            For a file that is no picture; it is named.
-        EmptyDataError, ArgumentTypeError
-            When there is no picture, or something else.
-
-        Examples
-        --------
-        >>> import easyconv as ec
-        >>> data = ec.data.load("digits")
-        >>> model = ec.Sequential([ec.layers.Flatten(), ec.layers.Dense(10)])
-        >>> model.compile()
-        >>> history = model.fit(data.train, epochs=5, seed=0, verbose=0)
-        >>> answer = model.classify(data.test[0][0])
-        >>> answer.label in data.class_names, 0.0 < answer.probability <= 1.0
-        (True, True)
-        """
-        chosen, single = listed(pictures)
-        size = check_integer("batch_size", batch_size, minimum=1)
-        session = self._session
-        activation = (
-            softmax if session is None else _implied(session.recipe.objective.activation, "probabilities", session)
-        )
-        names = None if self.preprocessing is None else self.preprocessing.categories
-        batches = prepared_batches(chosen, self.preprocessing, size)
-        rows = [row for batch in batches for row in self._outputs(batch, size, 0, finish=activation).float()]
-        answers = [classification(row, names, file_of(it)) for row, it in zip(rows, chosen, strict=True)]
-        return answers[0] if single else answers
 
     def train_on_batch(
         self,
@@ -480,19 +422,15 @@ class Model(Buildable):
     ) -> Results:
         """One optimizer step on one batch; returns the loss and metrics of this batch, like :meth:`evaluate`."""
         session = self._compiled("train_on_batch()")
-        source = _one_batch(x, y, sample_weight)
+        source = one_batch(x, y, sample_weight)
         results = session.train_on_batch(self, self._overrides(), source, class_weight)
         return _as_asked(results, return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, *, return_dict: bool = False) -> Results:
         """Loss and metrics of one batch, like :meth:`evaluate`."""
         session = self._compiled("test_on_batch()")
-        results = session.test_on_batch(self, self._overrides(), _one_batch(x, y, sample_weight))
+        results = session.test_on_batch(self, self._overrides(), one_batch(x, y, sample_weight))
         return _as_asked(results, return_dict)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """The raw outputs for one batch, as NumPy arrays."""
-        return to_numpy(self._predict(_one_batch(x), None, CallbackList([])))
 
     def train_step(self, batch: Batch) -> StepResult | Mapping[str, Any]:
         """What happens to one training batch; override it to train in another way.
@@ -513,10 +451,6 @@ class Model(Buildable):
     def test_step(self, batch: Batch) -> StepResult | Mapping[str, Any]:
         """What happens to one batch of ``evaluate``; override it like :meth:`train_step`."""
         return eval_step(self._compiled("test_step()").require_run(), batch)
-
-    def predict_step(self, batch: Batch) -> Any:
-        """The outputs for one batch of ``predict``; override it to return something else."""
-        return predict_step(self, self._session.recipe if self._session is not None else None, batch)
 
     def compute_loss(self, output: Any, target: Any, sample_weight: Tensor | None = None) -> Tensor:
         """Mean loss of a batch; override it for a loss that needs more than ``compile(loss=...)`` can say.
@@ -552,13 +486,9 @@ class Model(Buildable):
         if run is not None:
             run.stop = bool(value)
 
-    def _compiled(self, action: str) -> Session:
-        if self._session is None:
-            raise NotCompiledError(
-                f"{action} needs to know how to train: call compile() first, for example "
-                "model.compile(optimizer='adam', loss='cross_entropy', metrics=['accuracy'])."
-            )
-        return self._session
+    def _let_go(self, parameters: set[nn.Parameter]) -> None:
+        if self._session is not None:
+            self._session.forget(parameters)
 
     def _overrides(self) -> Overrides:
         def own(name: str) -> Any:
@@ -569,77 +499,9 @@ class Model(Buildable):
 
         return Overrides(own("train_step"), own("test_step"), own("compute_loss"), self._note_inputs, adopt)
 
-    def _outputs(
-        self,
-        x: Any,
-        batch_size: int,
-        verbose: Verbosity,
-        steps: int | None = None,
-        callbacks: Callbacks = None,
-        *,
-        tta: Any = None,
-        finish: Callable[[Any], Any] | None = None,
-    ) -> Any:
-        views = None if tta is None else as_views(tta, size=self._image_size())
-        steps = None if steps is None else check_integer("steps", steps, minimum=1)
-        source = make_source(x, batch_size=batch_size)
-        listeners = _listeners(callbacks, verbose)
-        listeners.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
-        return self._predict(source, steps, listeners, views, finish)
-
-    def _predict(
-        self,
-        source: Source,
-        steps: int | None,
-        callbacks: CallbackList,
-        views: Views | None = None,
-        finish: Callable[[Any], Any] | None = None,
-    ) -> Any:
-        device = self._session.recipe.device if self._session is not None else device_of(self)
-        return predict(
-            self,
-            source,
-            self.predict_step,
-            device=device,
-            steps=steps,
-            callbacks=callbacks,
-            note=self._note_inputs,
-            views=views,
-            finish=finish,
-        )
-
-    def _image_size(self) -> tuple[int, int] | None:
-        """Height and width of the images that the net takes, where it has seen any."""
-        seen = self._inputs
-        return (seen.shape[2], seen.shape[3]) if isinstance(seen, Tensor) and seen.dim() == 4 else None
-
-
-def _listeners(callbacks: Callbacks, verbose: Verbosity) -> CallbackList:
-    """The user's callbacks, then progress, so that it shows what they have added to the logs."""
-    shown = progress_callbacks(verbose)
-    if callbacks is None:
-        return CallbackList(shown)
-    if isinstance(callbacks, (str, Mapping, Callback)) or not isinstance(callbacks, Iterable):
-        return CallbackList([callbacks, *shown])
-    return CallbackList([*callbacks, *shown])
-
-
-def _implied(function: Any, what: str, session: Session) -> Any:
-    if function is None:
-        name = session.recipe.objective.name
-        raise StateError(f"The loss {name!r} does not say what the {what} are; use predict() and compute them.")
-    return function
-
 
 def _as_asked(results: dict[str, float], return_dict: bool) -> Results:
     if return_dict:
         return results
     values = list(results.values())
     return values[0] if len(values) == 1 else values
-
-
-def _one_batch(x: Any, y: Any = None, sample_weight: Any = None) -> Source:
-    source = make_source(x, y, sample_weight=sample_weight)
-    if source.rows is None or source.batch_size is None:
-        raise ArgumentError("The calls for one batch take data (tensors, arrays, lists), not a source of batches.")
-    return make_source(x, y, sample_weight=sample_weight, batch_size=source.rows)

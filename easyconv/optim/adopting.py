@@ -1,6 +1,6 @@
 """Parameters that become trainable while an optimizer is in use find their group."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from easyconv.optim.groups import Group
 
-__all__ = ["adopt_into_groups"]
+__all__ = ["adopt_into_groups", "forget"]
 
 
 def adopt_into_groups(optimizer: Optimizer, groups: Sequence[Group]) -> None:
@@ -43,6 +43,24 @@ def adopt_into_groups(optimizer: Optimizer, groups: Sequence[Group]) -> None:
             order = {id(parameter): number for number, parameter in enumerate(group["params"])}
             home["params"].extend(new)
             home["params"].sort(key=lambda parameter: order.get(id(parameter), len(order)))
+
+
+def forget(optimizer: Optimizer, parameters: Iterable[Tensor]) -> None:
+    """Take parameters out of an optimizer, with what it has gathered for them.
+
+    Examples
+    --------
+    >>> net = torch.nn.Linear(2, 3)
+    >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    >>> forget(optimizer, [net.bias])
+    >>> len(optimizer.param_groups[0]["params"])
+    1
+    """
+    gone = {id(parameter) for parameter in parameters}
+    for group in optimizer.param_groups:
+        for parameter in [held for held in group["params"] if id(held) in gone]:
+            optimizer.state.pop(parameter, None)
+        group["params"] = [held for held in group["params"] if id(held) not in gone]
 
 
 def _home(optimizer: Optimizer, place: int, group: Group, homes: dict[int, Any]) -> dict[str, Any] | None:

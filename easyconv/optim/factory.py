@@ -16,6 +16,7 @@ from easyconv.names import look_up, suggest
 from easyconv.optim.adopting import adopt_into_groups
 from easyconv.optim.building import build, check_some_trainable, refuse_lbfgs
 from easyconv.optim.groups import Group, Grouping, GroupsLike, make_grouping
+from easyconv.optim.layerwise import layerwise
 from easyconv.optim.rates import arguments_of, describe
 
 __all__ = ["CLASSES", "FromClass", "OptimizerFactory", "resolve_optimizer"]
@@ -26,6 +27,10 @@ CLASSES: dict[str, type[Optimizer]] = {
     if isinstance(value, type) and issubclass(value, Optimizer) and value not in (Optimizer, torch.optim.LBFGS)
 }
 
+_NOT_FINE = (
+    "fine_tune() makes the optimizer anew at lower rates, and {name} is not made by compile(). Pass a name to "
+    "compile(), like optimizer='adam', or ec.optim.SGD(...)."
+)
 _BY_NAME = {name.lower(): value for name, value in CLASSES.items()}
 _KERAS_WORDS = {
     "learning_rate": "lr",
@@ -82,6 +87,21 @@ class OptimizerFactory(ABC):
     def with_lr(self, lr: float) -> "OptimizerFactory":
         """The same with another learning rate."""
 
+    @property
+    def lr(self) -> float:
+        """The learning rate that it gives."""
+        raise ArgumentError(_NOT_FINE.format(name=self.name))
+
+    def fine(self, lr: float, decay: float) -> "OptimizerFactory":
+        """The same at another rate, which gets smaller from layer to layer towards the input.
+
+        Raises
+        ------
+        ArgumentError
+            When the optimizer is not made here.
+        """
+        raise ArgumentError(_NOT_FINE.format(name=self.name))
+
     def uses(self, optimizer: Optimizer) -> bool:
         """Whether the factory gives ``optimizer`` itself, with what it has gathered."""
         return False
@@ -122,11 +142,27 @@ class FromClass(OptimizerFactory):
         return build(make, self.name, net, extra_parameters, split=split)
 
     def _split(self, grouping: Grouping, net: nn.Module) -> list[Group]:
-        groups = grouping(net, self._class)
+        groups = [self._with_rate(group) for group in grouping(net, self._class)]
         for group in groups:  # torch does not look at the settings of a group
             settings = {key: value for key, value in group.items() if key in arguments_of(self._class)}
             _check_arguments(self._class, {**self._arguments, **settings})
         return groups
+
+    def _with_rate(self, group: Group) -> Group:
+        """A group that says how its rate stands to the optimizer's, with the rate itself."""
+        settings = dict(group)
+        relative = settings.pop("relative_lr", None)
+        return group if relative is None else {**settings, "lr": self.lr * relative}
+
+    @property
+    def lr(self) -> float:
+        """The learning rate: given, or torch's default."""
+        return float(self._arguments.get("lr", arguments_of(self._class)["lr"].default))
+
+    def fine(self, lr: float, decay: float) -> OptimizerFactory:
+        """The same at another rate, layer by layer; groups of the user's stay what they are."""
+        groups = layerwise(decay) if self._groups is None else self._groups
+        return FromClass(self._class, {**self._arguments, "lr": lr}, groups)
 
     def adopt(self, optimizer: Optimizer, net: nn.Module) -> None:
         """Take in parameters that have become trainable, each into its group."""

@@ -1,8 +1,8 @@
 """What lasts from one ``compile`` to the next, and how a call becomes a run of the loop."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
 from easyconv.layers.keeping import call, kept_modes
 from easyconv.metrics import Metric
 from easyconv.notices import warn_user
+from easyconv.optim.adopting import forget
 from easyconv.seed import kept_random_state
 from easyconv.training import loop
 from easyconv.training.advice import warn_of_idle_optimizer, warn_of_untrained_layers
@@ -151,6 +152,26 @@ class Session:
             f"compile() starts the optimizer afresh: what {type(self.optimizer).__name__} has gathered in "
             f"{self.progress.steps} steps is dropped; the weights stay. Call fit() again without compile() to go on."
         )
+
+    def fine(self, lr: float | None, decay: float) -> "Session":
+        """One that goes on from here with lower rates, layer by layer, and an optimizer that has gathered nothing.
+
+        Parameters
+        ----------
+        lr : float, optional
+            Rate of the head; a tenth of the present one by default.
+        decay : float
+            How the rate of each stage stands to that of the next.
+        """
+        optimizer = self.recipe.optimizer
+        after = Session(replace(self.recipe, optimizer=optimizer.fine(optimizer.lr / 10 if lr is None else lr, decay)))
+        after.progress, after.validations = self.progress, self.validations
+        return after
+
+    def forget(self, parameters: Iterable[Tensor]) -> None:
+        """Take parameters that are no longer the net's out of the optimizer."""
+        if self.optimizer is not None:
+            forget(self.optimizer, parameters)
 
     def require_run(self) -> Run:
         """The run that is under way.

@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 import torch
 import torchvision
+from torchvision.transforms.v2 import functional
 
 import easyconv as ec
 from easyconv.errors import (
@@ -154,7 +155,7 @@ def test_refused(call, error, text, tmp_path):
 def test_a_file_that_is_no_picture_is_named(trained, tmp_path):
     files = pictures(tmp_path)
     (tmp_path / "bad.jpg").write_text("no picture")
-    with pytest.raises(DataError, match="bad.jpg"):
+    with pytest.raises(DataError, match=r"bad\.jpg"):
         trained[0].classify([*files, tmp_path / "bad.jpg"])
 
 
@@ -185,7 +186,7 @@ def test_flip_averages_outputs_and_probabilities():
 
 def test_ten_crop_takes_the_size_of_the_net():
     model = convolutional(6)
-    views = torchvision.transforms.v2.functional.ten_crop(X, [6, 6])
+    views = functional.ten_crop(X, [6, 6])
     wanted = torch.stack([torch.from_numpy(model.predict(view)) for view in views]).mean(0)
     assert model.predict(X, tta="ten_crop") == pytest.approx(wanted.numpy(), abs=1e-6)
     assert model.predict(X, tta=ec.augment.TenCrop(6)) == pytest.approx(wanted.numpy(), abs=1e-6)

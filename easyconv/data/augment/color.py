@@ -22,7 +22,7 @@ _GREY = (0.2989, 0.587, 0.114)
 class ColorJitter(ImageTransform):
     """Change brightness, contrast, saturation and hue of each image at random, in an order of its own.
 
-    Picture: docs/images/augment/ColorJitter.png
+    Picture: docs/images/augment/ColorJitter.jpg
 
     Parameters
     ----------

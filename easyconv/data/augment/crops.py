@@ -13,7 +13,7 @@ from easyconv.data.augment.geometry import forward_points, sample, to_matrix
 from easyconv.data.augment.transform import GeometricTransform, Position
 from easyconv.errors import ArgumentError, DataError
 
-__all__ = ["CenterCrop", "RandomCrop", "RandomResizedCrop", "Resize"]
+__all__ = ["CenterCrop", "RandomCrop", "RandomResizedCrop", "Resize", "crops_of"]
 
 _PADDING_MODES = ("constant", "edge", "reflect")
 _TORCH_NAMES = {"edge": "replicate"}
@@ -23,7 +23,7 @@ _TORCH_NAMES = {"edge": "replicate"}
 class RandomCrop(GeometricTransform):
     """Cut a part of one size from each image, at a place of its own, after padding.
 
-    Picture: docs/images/augment/RandomCrop.png
+    Picture: docs/images/augment/RandomCrop.jpg
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class RandomCrop(GeometricTransform):
 class CenterCrop(GeometricTransform):
     """Cut the middle of each image; smaller images are padded with zeros, as in torchvision.
 
-    Picture: docs/images/augment/CenterCrop.png
+    Picture: docs/images/augment/CenterCrop.jpg
 
     Parameters
     ----------
@@ -147,11 +147,12 @@ class CenterCrop(GeometricTransform):
     def _move(self, images: Tensor, draws: None) -> Tensor:
         from torchvision.transforms.v2.functional import center_crop
 
-        return center_crop(images, list(check_pair("size", self.size)))
+        cut: Tensor = center_crop(images, list(check_pair("size", self.size)))
+        return cut
 
     def _move_points(self, points: Tensor, draws: None, size: tuple[int, int]) -> Tensor:
         wanted = check_pair("size", self.size)
-        top, left = (int(round((old - new) / 2.0)) for old, new in zip(size, wanted, strict=True))
+        top, left = (round((old - new) / 2) for old, new in zip(size, wanted, strict=True))
         return points - torch.tensor([left, top], dtype=points.dtype, device=points.device)
 
 
@@ -159,7 +160,7 @@ class CenterCrop(GeometricTransform):
 class Resize(GeometricTransform):
     """Bring all images to one size, antialiased.
 
-    Picture: docs/images/augment/Resize.png
+    Picture: docs/images/augment/Resize.jpg
 
     Parameters
     ----------
@@ -200,7 +201,8 @@ class Resize(GeometricTransform):
         from torchvision.transforms.v2.functional import resize
 
         size = list(check_pair("size", self.size))
-        return resize(images, size, interpolation=InterpolationMode(interpolation), antialias=self.antialias)
+        resized: Tensor = resize(images, size, interpolation=InterpolationMode(interpolation), antialias=self.antialias)
+        return resized
 
     def _move_points(self, points: Tensor, draws: None, size: tuple[int, int]) -> Tensor:
         height, width = check_pair("size", self.size)
@@ -212,7 +214,7 @@ class Resize(GeometricTransform):
 class RandomResizedCrop(GeometricTransform):
     """Cut a part of random area and shape from each image, and bring it to one size.
 
-    Picture: docs/images/augment/RandomResizedCrop.png
+    Picture: docs/images/augment/RandomResizedCrop.jpg
 
     Parameters
     ----------
@@ -288,6 +290,6 @@ def crops_of(images: Tensor, size: tuple[int, int]) -> list[Any]:
     if height < size[0] or width < size[1]:
         raise DataError(f"Crops of {size} need larger images, got ({height}, {width}).")
     bottom, right = height - size[0], width - size[1]
-    middle = int(round(bottom / 2.0)), int(round(right / 2.0))
+    middle = round(bottom / 2), round(right / 2)
     corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), middle]
     return [images[:, :, top : top + size[0], left : left + size[1]] for top, left in corners]

@@ -11,7 +11,7 @@ from easyconv.data.augment.checks import check_pair, check_range
 from easyconv.data.augment.transform import ImageTransform
 from easyconv.errors import ArgumentError
 
-__all__ = ["Cutout", "RandomErasing"]
+__all__ = ["Box", "Cutout", "RandomErasing"]
 
 
 class Box(NamedTuple):
@@ -35,7 +35,7 @@ class Box(NamedTuple):
 class RandomErasing(ImageTransform):
     """Cover a rectangle of random size, shape and place in each image, with probability ``p``.
 
-    Picture: docs/images/augment/RandomErasing.png
+    Picture: docs/images/augment/RandomErasing.jpg
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class RandomErasing(ImageTransform):
 class Cutout(ImageTransform):
     """Cover a square in each image, whose middle may be any pixel, so that it may lie partly outside.
 
-    Picture: docs/images/augment/Cutout.png
+    Picture: docs/images/augment/Cutout.jpg
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class _RandomFlip(_Flip):
 class RandomHorizontalFlip(_RandomFlip):
     """Mirror each image left to right with probability ``p``.
 
-    Picture: docs/images/augment/RandomHorizontalFlip.png
+    Picture: docs/images/augment/RandomHorizontalFlip.jpg
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class RandomHorizontalFlip(_RandomFlip):
 class RandomVerticalFlip(_RandomFlip):
     """Mirror each image top to bottom with probability ``p``.
 
-    Picture: docs/images/augment/RandomVerticalFlip.png
+    Picture: docs/images/augment/RandomVerticalFlip.jpg
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class AlternatingFlip(_Flip):
     So any two epochs in a row show each image once as it is and once mirrored, where chance shows a quarter of them
     twice the same way. Which half comes first is decided by a hash of the sample's number.
 
-    Picture: docs/images/augment/AlternatingFlip.png
+    Picture: docs/images/augment/AlternatingFlip.jpg
 
     Raises
     ------

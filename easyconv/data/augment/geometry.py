@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["forward_points", "map_points", "sample", "to_matrix"]
+__all__ = ["forward_points", "inverse", "map_points", "sample", "to_matrix"]
+
+_OUTSIDE = 1e4
 
 
 def to_matrix(rows: Sequence[Sequence[Tensor]]) -> Tensor:
@@ -33,14 +35,28 @@ def map_points(points: Tensor, matrix: Tensor) -> Tensor:
     >>> map_points(torch.tensor([[[1.0, 2.0]]]), torch.eye(3)[None])
     tensor([[[1., 2.]]])
     """
-    flat = points @ matrix[:, :2, :2].mT + matrix[:, None, :2, 2]
-    depth = points @ matrix[:, 2, :2, None] + matrix[:, 2, 2, None, None]
-    return flat / depth
+    x, y = points.unbind(-1)
+    # Term by term: the last bits of a matrix product depend on where its operands lie in memory.
+    rows = [a[:, None] * x + b[:, None] * y + c[:, None] for a, b, c in (row.unbind(-1) for row in matrix.unbind(-2))]
+    return torch.stack(rows[:2], -1) / rows[2][..., None]
 
 
 def forward_points(points: Tensor, matrix: Tensor) -> Tensor:
     """Where points of the image come to lie in the result."""
-    return map_points(points, torch.linalg.inv(matrix.float()))
+    return map_points(points, inverse(matrix))
+
+
+def inverse(matrix: Tensor) -> Tensor:
+    """The maps back, up to a factor, which makes no difference to points: the adjugates of the matrices.
+
+    Examples
+    --------
+    >>> inverse(torch.tensor([[[2.0, 0.0, 1.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]]))[0, 0]
+    tensor([ 2., -0., -2.])
+    """
+    rows = matrix.unbind(-2)
+    columns = [torch.linalg.cross(rows[one], rows[two]) for one, two in ((1, 2), (2, 0), (0, 1))]
+    return torch.stack(columns, -1)
 
 
 def sample(
@@ -92,4 +108,5 @@ def _grid(matrix: Tensor, size: tuple[int, int], whole: Sequence[int]) -> Tensor
     centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).view(1, -1, 2)
     scale = torch.tensor([whole[1] / 2, whole[0] / 2], dtype=matrix.dtype, device=matrix.device)
     places = map_points(centres.expand(len(matrix), -1, -1), matrix) / scale - 1
-    return places.view(len(matrix), height, width, 2)
+    # On the horizon of a perspective there is no point of the image: that is outside.
+    return places.nan_to_num(_OUTSIDE, _OUTSIDE, _OUTSIDE).view(len(matrix), height, width, 2)

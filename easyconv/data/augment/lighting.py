@@ -20,7 +20,7 @@ class PCALighting(ImageTransform):
 
     Along component i by its eigenvalue times a number drawn for each image from a normal distribution.
 
-    Picture: docs/images/augment/PCALighting.png
+    Picture: docs/images/augment/PCALighting.jpg
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class PCALighting(ImageTransform):
             raise ArgumentError("eigenvalues and eigenvectors belong together: give both, or neither.")
         if self.eigenvalues is None or self.eigenvectors is None:
             return
-        values, vectors = torch.as_tensor(self.eigenvalues), torch.as_tensor(self.eigenvectors)
+        values, vectors = (torch.as_tensor(x, dtype=torch.float64) for x in self._pair())
         if values.dim() != 1 or vectors.shape != (len(values), len(values)):
             raise ArgumentError(
                 f"eigenvalues must have the shape (C,) and eigenvectors (C, C), got {tuple(values.shape)} and "

@@ -91,7 +91,7 @@ class _Mixing(Transform):
 class MixUp(_Mixing):
     """Mix each image with another one of its batch, and its label in the same shares.
 
-    Picture: docs/images/augment/MixUp.png
+    Picture: docs/images/augment/MixUp.jpg
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class MixUp(_Mixing):
 class CutMix(_Mixing):
     """Put a part of another image of the batch into each, at the same place, and mix the labels by the areas.
 
-    Picture: docs/images/augment/CutMix.png
+    Picture: docs/images/augment/CutMix.jpg
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ __all__ = ["GaussianBlur", "GaussianNoise"]
 class GaussianNoise(ImageTransform):
     """Add normally distributed noise to each value.
 
-    Picture: docs/images/augment/GaussianNoise.png
+    Picture: docs/images/augment/GaussianNoise.jpg
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class GaussianNoise(ImageTransform):
 class GaussianBlur(ImageTransform):
     """Blur each image with a Gaussian of a width of its own; borders are mirrored.
 
-    Picture: docs/images/augment/GaussianBlur.png
+    Picture: docs/images/augment/GaussianBlur.jpg
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ class _Affine(Transform):
 class Normalize(_Affine):
     """Subtract the mean of each channel and divide by its standard deviation; bytes become floats in [0, 1] first.
 
-    Picture: docs/images/augment/Normalize.png
+    Picture: docs/images/augment/Normalize.jpg
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Normalize(_Affine):
 class Denormalize(_Affine):
     """Give colours back that `Normalize` has taken: times the standard deviation, plus the mean.
 
-    Picture: docs/images/augment/Denormalize.png
+    Picture: docs/images/augment/Denormalize.jpg
 
     Parameters
     ----------

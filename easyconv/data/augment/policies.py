@@ -76,7 +76,7 @@ class Choice(NamedTuple):
 class RandAugment(ImageTransform):
     """Apply a few operations to each image, drawn from fourteen: shears, moves, turns, colours, sharpness and others.
 
-    Picture: docs/images/augment/RandAugment.png
+    Picture: docs/images/augment/RandAugment.jpg
 
     Parameters
     ----------

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from easyconv.data.augment.targets import has_moving, map_moving
+from easyconv.data.augment.targets import Motion, has_moving, map_moving
 from easyconv.errors import ArgumentTypeError, DataError, DataTypeError
 
-__all__ = ["Compose", "Position", "Transform", "as_transform"]
+__all__ = ["NOTHING", "Compose", "GeometricTransform", "ImageTransform", "Position", "Transform", "as_transform"]
 
 
 class Position(NamedTuple):
@@ -23,6 +23,11 @@ class Position(NamedTuple):
         Numbers of its samples in their data set, shape (N,); None where nobody knows them.
     epoch : int, default 0
         Passes over the data before this one.
+
+    Examples
+    --------
+    >>> Position(torch.tensor([7, 3]), epoch=1).rows
+    tensor([7, 3])
     """
 
     rows: Tensor | None = None
@@ -33,8 +38,16 @@ class Transform(ABC):
     """A pure function of a batch of images; what it draws comes from torch's global generator of their device.
 
     Images have the shape (N, C, H, W) and are floating, in [0, 1], or uint8; type, device and range are kept, and the
-    input is never written into. ``transform(images)`` gives images; ``transform(images, targets)`` gives both, and moves
-    masks and boxes of ``torchvision.tv_tensors`` along.
+    input is never written into. ``transform(images)`` gives images; ``transform(images, targets)`` gives both, and
+    moves masks and boxes of ``torchvision.tv_tensors`` along.
+
+    Examples
+    --------
+    >>> class Darker(Transform):
+    ...     def apply(self, images, targets, at):
+    ...         return images / 2, targets
+    >>> Darker()(torch.ones(1, 1, 1, 1)).item()
+    0.5
     """
 
     def __call__(self, images: Tensor, targets: Any = None) -> Any:
@@ -83,9 +96,14 @@ class GeometricTransform(Transform):
         moved = self._move(images, draws)
         if not has_moving(targets):
             return moved, targets
-        sizes = (images.shape[-2], images.shape[-1]), (moved.shape[-2], moved.shape[-1])
-        mask = lambda pixels: self._move_mask(pixels, draws)  # noqa: E731
-        return moved, map_moving(mask, lambda points: self._move_points(points, draws, sizes[0]), sizes[1], targets)
+        size = images.shape[-2], images.shape[-1]
+        motion = Motion(
+            mask=lambda pixels: self._move_mask(pixels, draws),
+            points=lambda points: self._move_points(points, draws, size),
+            size=(moved.shape[-2], moved.shape[-1]),
+            images=len(images),
+        )
+        return moved, map_moving(motion, targets)
 
     @abstractmethod
     def _draw(self, images: Tensor, at: Position) -> Any:
@@ -134,6 +152,10 @@ class Compose(Transform):
     def fitted(self, data: Any) -> "Compose":
         """Each of them fitted."""
         return Compose(*(transform.fitted(data) for transform in self.transforms))
+
+
+NOTHING = Compose()
+"""Leaves batches as they are."""
 
 
 @dataclass(frozen=True)

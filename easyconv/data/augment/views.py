@@ -17,7 +17,17 @@ __all__ = ["FiveCrop", "FlipViews", "TenCrop", "Views", "as_views"]
 
 
 class Views(ABC):
-    """From a batch of images (N, C, H, W) to a list of such batches, each a view of all of them."""
+    """From a batch of images (N, C, H, W) to a list of such batches, each a view of all of them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> class Turned(Views):
+    ...     def __call__(self, images):
+    ...         return [images, images.rot90(1, (2, 3))]
+    >>> len(Turned()(torch.zeros(2, 3, 8, 8)))
+    2
+    """
 
     @abstractmethod
     def __call__(self, images: Tensor) -> list[Tensor]:

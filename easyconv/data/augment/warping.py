@@ -8,7 +8,7 @@ from torch import Tensor
 
 from easyconv.arguments import check_number
 from easyconv.data.augment.checks import check_range, check_spread
-from easyconv.data.augment.geometry import forward_points, sample, to_matrix
+from easyconv.data.augment.geometry import forward_points, inverse, sample, to_matrix
 from easyconv.data.augment.transform import GeometricTransform, Position
 from easyconv.errors import ArgumentError
 
@@ -48,7 +48,7 @@ class Angles(NamedTuple):
 class RandomAffine(_Warp):
     """Turn, move, scale and shear each image about its centre, all by random amounts.
 
-    Picture: docs/images/augment/RandomAffine.png
+    Picture: docs/images/augment/RandomAffine.jpg
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class RandomAffine(_Warp):
 class RandomRotation(_Warp):
     """Turn each image about its centre by a random angle.
 
-    Picture: docs/images/augment/RandomRotation.png
+    Picture: docs/images/augment/RandomRotation.jpg
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class RandomRotation(_Warp):
 class RandomPerspective(_Warp):
     """Tilt each image: its corners move inwards by random amounts.
 
-    Picture: docs/images/augment/RandomPerspective.png
+    Picture: docs/images/augment/RandomPerspective.jpg
 
     Parameters
     ----------
@@ -200,14 +200,37 @@ def affine_matrix(angles: Angles, height: int, width: int) -> Tensor:
 
 
 def perspective_matrix(result: Tensor, image: Tensor) -> Tensor:
-    """The map that takes four points of the result to four points of the image: shape (N, 3, 3)."""
-    image = image.expand_as(result)
-    (x, y), (u, v) = result.unbind(-1), image.unbind(-1)
-    zero, one = torch.zeros_like(x), torch.ones_like(x)
-    across = torch.stack([x, y, one, zero, zero, zero, -u * x, -u * y], -1)
-    down = torch.stack([zero, zero, zero, x, y, one, -v * x, -v * y], -1)
-    solved = torch.linalg.solve(torch.cat([across, down], 1).double(), torch.cat([u, v], 1).double())
-    return torch.cat([solved, torch.ones_like(solved[:, :1])], 1).view(-1, 3, 3).to(result.dtype)
+    """The map that takes the corners of a quadrilateral to those of a rectangle: shape (N, 3, 3).
+
+    Parameters
+    ----------
+    result : Tensor of shape (N, 4, 2)
+        Corners (x, y) in the result, clockwise from the upper left.
+    image : Tensor of shape (4, 2)
+        Corners of an upright rectangle that begins at (0, 0).
+
+    References
+    ----------
+    Heckbert, "Fundamentals of Texture Mapping and Image Warping", 1989, section 2.2.3.
+    """
+    one, two, three, four = result.double().unbind(1)
+    skew, to_two, to_four = one - two + three - four, two - three, four - three
+    whole = _cross(to_two, to_four)
+    g, h = _cross(skew, to_four) / whole, _cross(to_two, skew) / whole
+    across, down = two - one + g[:, None] * two, four - one + h[:, None] * four
+    unit = torch.ones_like(g)
+    square_to_result = to_matrix([
+        [across[:, 0], down[:, 0], one[:, 0]],
+        [across[:, 1], down[:, 1], one[:, 1]],
+        [g, h, unit],
+    ])  # fmt: skip
+    size = torch.cat([image[2].double(), image.new_ones(1).double()])
+    back = inverse(square_to_result) * size[:, None]
+    return (back / back[:, 2:, 2:]).to(result.dtype)
+
+
+def _cross(one: Tensor, two: Tensor) -> Tensor:
+    return one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
 
 
 def _corners(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,10 +17,12 @@ from easyconv.data.sources.convert import is_picture
 from easyconv.data.sources.workers import loader
 from easyconv.errors import ArgumentTypeError, DataError, EmptyDataError
 from easyconv.nested import leaves, map_tree
+from easyconv.seed import kept_random_state
 
 __all__ = ["cache"]
 
 _BATCH = 256
+_LAST_BIT = 1.2e-7
 
 
 def cache(dataset: Any, *, class_names: Sequence[str] | None = None, num_workers: int | str = 0) -> ArraySplit:
@@ -40,7 +42,8 @@ def cache(dataset: Any, *, class_names: Sequence[str] | None = None, num_workers
     -------
     Split
         Goes into ``fit`` in place of the data set. Floats that are whole multiples of 1/255, as ``ToTensor()`` makes
-        them, are kept as bytes without loss; other floats take four times the memory.
+        them, are kept as bytes, from which they come back (to the last bit but one); other floats take four times the
+        memory.
 
     Raises
     ------
@@ -61,8 +64,9 @@ def cache(dataset: Any, *, class_names: Sequence[str] | None = None, num_workers
     _refuse_random(dataset)
     store = _Store(len(dataset))
     batches = loader(dataset, _BATCH, num_workers=num_workers, collate_fn=_collate)
-    for images, targets in _shown(batches):
-        store.add(images, targets)
+    with kept_random_state():
+        for images, targets in _shown(batches):
+            store.add(images, targets)
     return ArraySplit(store.images, store.joined_targets(), class_names=class_names or _names_of(dataset))
 
 
@@ -116,7 +120,8 @@ def _as_bytes(images: Tensor) -> Tensor | None:
     if images.dtype != torch.float32 or bool((images < 0).any()) or bool((images > 1).any()):
         return None
     whole = (images * 255).round().to(torch.uint8)
-    return whole if torch.equal(whole.to(torch.float32).div(255), images) else None
+    # torchvision's two ways to scale (by division, and by multiplication) differ in the last bit.
+    return whole if bool(((whole.to(torch.float32) / 255 - images).abs() <= _LAST_BIT).all()) else None
 
 
 def _check(dataset: Any) -> None:

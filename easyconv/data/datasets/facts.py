@@ -53,7 +53,7 @@ class Facts:
         split, rows = self._split, len(self._split)
         chosen = torch.arange(rows) if split.in_memory else _evenly(rows, _MOST_READ)
         sums = torch.zeros(3, split.channels, dtype=torch.float64)
-        for part in chosen.split(_CHUNK):
+        for part in torch.split(chosen, _CHUNK):
             sums += _sums(split.pictures(part))
         count, first, second = sums
         mean = first / count

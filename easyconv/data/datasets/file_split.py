@@ -32,6 +32,12 @@ class FileSplit(Split):
         How the files become pictures of one size.
     num_workers : int or "auto", default "auto"
         Processes that decode, see `loader`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> FileSplit(["cat.jpg", "dog.jpg"], torch.tensor([0, 1]), picture_format=PictureFormat(32))
+    <FileSplit: 2 pictures of 3x32x32, decoded from files as they are needed>
     """
 
     in_memory = False

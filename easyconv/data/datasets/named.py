@@ -40,7 +40,7 @@ def load(name: str, *, root: str | os.PathLike[str] | None = None, download: boo
     ================= ======================= ========= ======= =======================================================
     name              pictures                train     test    what
     ================= ======================= ========= ======= =======================================================
-    ``digits``        1x8x8                   1,437     360     scikit-learn's digits; needs no download
+    ``digits``        1x8x8                   1,438     359     scikit-learn's digits; needs no download
     ``mnist``         1x28x28                 60,000    10,000  handwritten digits
     ``fashion_mnist`` 1x28x28                 60,000    10,000  clothes
     ``kmnist``        1x28x28                 60,000    10,000  handwritten Japanese characters
@@ -84,7 +84,7 @@ def load(name: str, *, root: str | os.PathLike[str] | None = None, download: boo
     --------
     >>> data = load("digits")
     >>> len(data.train), len(data.test), data.class_names[:3]
-    (1437, 360, ('0', '1', '2'))
+    (1438, 359, ('0', '1', '2'))
     """
     if not isinstance(name, str):
         raise ArgumentTypeError(f"name must be the name of a data set, like 'mnist', got {name!r}.")

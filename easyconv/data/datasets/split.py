@@ -52,6 +52,16 @@ class Split(Dataset[Any], ABC):
         As above.
     in_memory : bool
         Whether looking at all pictures is cheap.
+
+    Examples
+    --------
+    >>> import easyconv as ec
+    >>> split = ec.data.load("digits").train.augment(ec.augment.RandomCrop(8, padding=1)).normalize()
+    >>> split
+    <ArraySplit: 1,438 pictures of 1x8x8, uint8 in memory, 10 classes>
+    >>> image, label = split[0]
+    >>> image.shape, split.class_names[label]
+    (torch.Size([1, 8, 8]), '0')
     """
 
     in_memory: bool

@@ -8,7 +8,7 @@ from torch import Tensor
 from easyconv.data.augment.transform import as_transform
 from easyconv.data.datasets.split import Split
 from easyconv.data.sources.splits import class_codes, split_indices
-from easyconv.errors import ArgumentError, ArgumentTypeError, DataError
+from easyconv.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["Splits"]
 
@@ -147,20 +147,3 @@ class Splits:
     def __repr__(self) -> str:
         lines = [f"  {name + ':':<12}{part!r}" for name, part in self.parts.items()]
         return "\n".join(["Splits(", *lines, ")"])
-
-
-def parts_of(data: Any) -> dict[str, Split]:
-    """The parts of a data set, or of one split.
-
-    Raises
-    ------
-    DataError
-        When it is neither.
-    """
-    if isinstance(data, Splits):
-        return data.parts
-    if isinstance(data, Split):
-        return {"data": data}
-    raise DataError(
-        f"Expected what load(), image_folder(), from_arrays() or cache() returned, got {type(data).__name__}."
-    )

@@ -1,7 +1,6 @@
 """Pictures in whatever mode they come, made colour or grey of 8 bits; the broken ones refused."""
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ def read_picture(source: Any, channels: int = 3) -> Any:
     ======================== ===========================================================================================
     palette, 1 bit, CMYK     its colours
     transparency             what shows before white, the colour of paper and of most pages
-    16 and 32 bits           scaled down: 16 bits by 257; wider ones, and floats, from their least to their greatest value
+    16 and 32 bits           16 bits divided by 257; others, and floats, stretched from their least to their greatest
     animation                the first frame
     ======================== ===========================================================================================
 
@@ -61,15 +60,24 @@ def read_picture(source: Any, channels: int = 3) -> Any:
     if Path(source).is_dir():
         raise BrokenPictureError(f"{name} is a folder.")
     try:
-        with warnings.catch_warnings():
-            # PIL warns of twice the size that it refuses: both may be an attack.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(source) as image:
-                return _decoded(image, channels, name)
+        with Image.open(source) as image:
+            _refuse_bombs(image, name)
+            return _decoded(image, channels, name)
     except BrokenPictureError:
         raise
     except Exception as error:
         raise BrokenPictureError(f"{name} cannot be read: {_reason(error)}.") from error
+
+
+def _refuse_bombs(image: Any, name: str) -> None:
+    from PIL import Image
+
+    # PIL itself warns here, and refuses twice as many; both may be an attack.
+    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise BrokenPictureError(
+            f"{name} has {image.width * image.height:,} pixels, more than PIL.Image.MAX_IMAGE_PIXELS allows: "
+            f"{Image.MAX_IMAGE_PIXELS:,}. Raise that where you trust the file."
+        )
 
 
 def _decoded(image: Any, channels: int, name: str) -> Any:

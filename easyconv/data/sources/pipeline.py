@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.augment.transform import Compose, Position, Transform
+from easyconv.data.augment.transform import NOTHING, Compose, Position, Transform
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.inputs import check_inputs, finish_inputs
 from easyconv.data.sources.rules import InputRule
@@ -33,13 +33,13 @@ class Pipeline:
 
     Examples
     --------
-    >>> pipeline = Pipeline(Compose(), Compose())
+    >>> pipeline = Pipeline()
     >>> pipeline.run(Batch(torch.ones(2, 1, 4, 4)), training=True).x.shape
     torch.Size([2, 1, 4, 4])
     """
 
-    training: Transform = Compose()
-    evaluation: Transform = Compose()
+    training: Transform = NOTHING
+    evaluation: Transform = NOTHING
     wrap: Callable[[Any], Any] | None = None
 
     def augmented(self, transforms: list[Transform], instead: list[Transform]) -> "Pipeline":

@@ -51,9 +51,9 @@ class Waiting:
         _TOLD.add(self._dataset)
         cached = _seconds_to_gather(batch) * batches
         warn_user(
-            f"{self.waited:.1f} of the {passed:.1f} seconds of this epoch went on reading samples one by one, which are "
-            f"the same each time. From memory the same batches take {cached:.2f} seconds, as measured just now: pass "
-            "ec.data.cache(dataset), with random transforms in .augment(...)."
+            f"{self.waited:.1f} of the {passed:.1f} seconds of this epoch went on reading samples one by one, which "
+            f"are the same each time. From memory the same batches take {cached:.2f} seconds, as measured just now: "
+            "pass ec.data.cache(dataset), with random transforms in .augment(...)."
         )
 
     def _was_told(self) -> bool:

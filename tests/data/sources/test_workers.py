@@ -89,7 +89,7 @@ def test_memory_is_pinned_where_there_is_an_accelerator(monkeypatch):
 
 
 class Files(Dataset):
-    samples = [(f"cats/{row}.jpg", 0) for row in range(10)]
+    samples = tuple((f"cats/{row}.jpg", 0) for row in range(10))
 
     def __len__(self):
         return 10
