@@ -107,11 +107,12 @@ def replaced(head: Head, num_classes: int) -> nn.Module:
 @contextmanager
 def exchanged(net: nn.Module, exchanges: dict[nn.Module, nn.Module]) -> Iterator[None]:
     """Put new layers in the places of old ones, wherever they are; after an error in the block the old are back."""
+    # Not named_children(), which names a layer that stands in two places only once.
     places = [
         (parent, name, child)
         for parent in net.modules()
-        for name, child in parent.named_children()
-        if child in exchanges
+        for name, child in parent._modules.items()
+        if child is not None and child in exchanges
     ]
     for parent, name, child in places:
         parent._modules[name] = exchanges[child]

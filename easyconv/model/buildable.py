@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from easyconv import saving
 from easyconv.arguments import check_integer
 from easyconv.data.preprocessing import Preprocessing
-from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, StateError
+from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, ShapeError, StateError
 from easyconv.layers import freezing
 from easyconv.layers.build import device_and_dtype, dry_run, example_of
 from easyconv.layers.heads import Head, exchanged, find_head, heads_of, replaced
@@ -423,12 +423,14 @@ class Buildable(nn.Module):
         """Refuse a head that does not decide how many classes the net answers with, where its inputs are known."""
         if self._inputs is None:
             return
-        output = dry_run(self._own_net(), self._example())
+        wrong = f"The layer {head.name!r} is not the head: with {num_classes} outputs there, the net "
+        remedy = ". Nothing was changed. Name the right one: layer='...'."
+        try:
+            output = dry_run(self._own_net(), self._example())
+        except ShapeError as error:
+            raise ArgumentError(f"{wrong}does not fit together any more{remedy}") from error
         if isinstance(output, Tensor) and (output.dim() < 2 or output.shape[1] != num_classes):
-            raise ArgumentError(
-                f"The layer {head.name!r} is not the head: with {num_classes} outputs there, the net gives the shape "
-                f"{tuple(output.shape)}. Nothing was changed. Name the right one: layer='...'."
-            )
+            raise ArgumentError(f"{wrong}gives the shape {tuple(output.shape)}{remedy}")
 
     def _short(self, name: str) -> str:
         """The name of a layer in the net itself, without the wrapper's."""

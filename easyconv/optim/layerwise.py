@@ -106,8 +106,12 @@ class LayerwiseRates:
             groups.append({"params": loose, "relative_lr": self.decay ** len(stages)})
         return groups
 
-    def __repr__(self) -> str:
+    @property
+    def __name__(self) -> str:
         return f"layerwise({self.decay:g})"
+
+    def __repr__(self) -> str:
+        return self.__name__
 
 
 @dataclass(frozen=True)
@@ -134,8 +138,12 @@ class NamedRates:
         groups: list[Group] = [{"params": chosen[name], "relative_lr": rate} for name, rate in self.rates]
         return [*groups, {"params": rest, "relative_lr": self.rest}] if rest else groups
 
-    def __repr__(self) -> str:
+    @property
+    def __name__(self) -> str:
         return f"layer_rates({dict(self.rates)}, rest={self.rest:g})"
+
+    def __repr__(self) -> str:
+        return self.__name__
 
 
 def _without_wrappers(net: nn.Module) -> nn.Module:

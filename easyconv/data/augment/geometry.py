@@ -51,8 +51,9 @@ def inverse(matrix: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> inverse(torch.tensor([[[2.0, 0.0, 1.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]]))[0, 0]
-    tensor([ 2., -0., -2.])
+    >>> matrix = torch.tensor([[[2.0, 0.0, 1.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]])
+    >>> (inverse(matrix) @ matrix)[0].diagonal()
+    tensor([4., 4., 4.])
     """
     rows = matrix.unbind(-2)
     columns = [torch.linalg.cross(rows[one], rows[two]) for one, two in ((1, 2), (2, 0), (0, 1))]
