@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 # Two tests at a time on two cores: one thread each, or they wait for one another.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1
 
-.PHONY: help quickstart mnist residuals cifar test torture check format bench zoo clean
+.PHONY: help quickstart mnist residuals folder transfer cifar test torture check format bench bench-data augmentations zoo clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 quickstart: $(VENV)/.tutorials ## train a small net on handwritten digits, in less than a minute
 	$(BIN)/python tutorials/01_quickstart.py
@@ -18,6 +18,12 @@ mnist: $(VENV)/.tutorials ## the course's two nets on MNIST
 
 residuals: $(VENV)/.tutorials ## ten residual blocks compared on MNIST; ten minutes
 	$(BIN)/python tutorials/03_residual_variants.py
+
+folder: $(VENV)/.tutorials ## CIFAR-10's JPEG files, or a folder of yours, to a classifier; ten minutes
+	$(BIN)/python tutorials/04_image_folder.py
+
+transfer: $(VENV)/.tutorials ## digits 0 to 4 to digits 5 to 9, from a handful of pictures; ten minutes
+	$(BIN)/python tutorials/05_transfer.py
 
 cifar: $(VENV)/.tutorials ## CIFAR-10 to 85 % on a CPU; ten minutes
 	$(BIN)/python tutorials/06_cifar10.py
@@ -39,6 +45,12 @@ format: $(VENV)/.dev ## let ruff format the code and sort the imports
 
 bench: $(VENV)/.dev ## what fit costs, beside loops written by hand
 	$(BIN)/python tests/benchmarks/overhead.py
+
+bench-data: $(VENV)/.dev ## samples per second, beside a DataLoader and torchvision's transforms
+	$(BIN)/python tests/benchmarks/data_path.py
+
+augmentations: $(VENV)/.dev ## make the pictures in docs/augmentation.md
+	$(BIN)/python docs/augment_pictures.py
 
 zoo: $(VENV)/.dev ## make the table of nets in docs/zoo.md
 	$(BIN)/python docs/zoo_table.py

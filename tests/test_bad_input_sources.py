@@ -435,14 +435,14 @@ PARTS = [
         "the data set raises",
         lambda b: b.from_source(Pairs(give=raising), shuffle=False, batch_size=8),
         DataError,
-        ("Batch 2 could not be read: the data raised OutOfDiskError: the network drive is away",),
+        ("Batch 2: Sample 20 could not be read: OutOfDiskError: the network drive is away.",),
         steps=True,
     ),
     Case(
         "the data set raises KeyError",
         lambda b: b.from_source(Pairs(give=lambda row: {}["image"])),
         DataError,
-        ("Batch 0 could not be read: the data raised KeyError: 'image'",),
+        ("Batch 0: Sample ", " could not be read: KeyError: 'image'."),
     ),
     Case(
         "the generator raises",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
 import easyconv as ec
@@ -23,6 +24,11 @@ def blocks(page: Path) -> list[str]:
 def names(tmp_path, monkeypatch):
     """What the pages take for granted."""
     monkeypatch.chdir(tmp_path)
+    for number in range(10):
+        file = tmp_path / "pictures" / ["cat", "dog"][number % 2] / f"{number}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (80, 60), (20 * number, 90, 60)).save(file)
+    Image.new("RGB", (300, 250), "green").save(tmp_path / "photo.jpg")
     ec.set_seed(0)
     images, labels = torch.rand(64, 1, 28, 28), torch.arange(64) % 10
     dataset = TensorDataset(images, labels)

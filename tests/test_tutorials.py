@@ -100,6 +100,7 @@ def test_cifar_trains_from_jpeg_files(net, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.real_data
+@pytest.mark.filterwarnings("ignore:.*From memory the same batches take:easyconv.errors.EasyconvWarning")
 def test_an_epoch_of_real_mnist(tmp_path, real_data):
     import easyconv as ec
 

@@ -262,11 +262,11 @@ class RandomResizedCrop(GeometricTransform):
         return torch.cat([torch.stack(place) * (whole - extent), extent])
 
     def _matrix(self, draws: Tensor) -> Tensor:
-        """From points of the result to points of the image: shape (N, 3, 3)."""
+        """From points of the result to points of the image: shape (N, 2, 3)."""
         height, width = check_pair("size", self.size)
         top, left, high, wide = draws
-        zero, one = torch.zeros_like(top), torch.ones_like(top)
-        return to_matrix([[wide / width, zero, left], [zero, high / height, top], [zero, zero, one]])
+        zero = torch.zeros_like(top)
+        return to_matrix([[wide / width, zero, left], [zero, high / height, top]])
 
     def _move(self, images: Tensor, draws: Tensor) -> Tensor:
         return sample(images, self._matrix(draws), check_pair("size", self.size), border="edge")

@@ -1,7 +1,8 @@
 """Maps of the plane, one for each image, and images sampled through them.
 
 Points are (x, y) in pixels from the upper left corner of the image, so that the centre of the first pixel is
-(0.5, 0.5). A matrix of shape (N, 3, 3) maps points of the result to points of the image.
+(0.5, 0.5). Matrices map points of the result to points of the image: of shape (N, 2, 3) where the map is affine, of
+shape (N, 3, 3) where it has a perspective.
 """
 
 from collections.abc import Sequence
@@ -16,19 +17,19 @@ _OUTSIDE = 1e4
 
 
 def to_matrix(rows: Sequence[Sequence[Tensor]]) -> Tensor:
-    """A matrix of shape (N, 3, 3) from nine tensors of shape (N,).
+    """A matrix of shape (N, 2, 3) or (N, 3, 3) from six or nine tensors of shape (N,).
 
     Examples
     --------
     >>> one, zero = torch.ones(1), torch.zeros(1)
-    >>> to_matrix([[one, zero, zero], [zero, one, zero], [zero, zero, one]]).shape
-    torch.Size([1, 3, 3])
+    >>> to_matrix([[one, zero, zero], [zero, one, zero]]).shape
+    torch.Size([1, 2, 3])
     """
     return torch.stack([torch.stack(list(row), -1) for row in rows], -2)
 
 
 def map_points(points: Tensor, matrix: Tensor) -> Tensor:
-    """Points of shape (N, K, 2) through matrices of shape (N, 3, 3), perspective divided out.
+    """Points of shape (N, K, 2) through matrices, perspective divided out.
 
     Examples
     --------
@@ -38,7 +39,8 @@ def map_points(points: Tensor, matrix: Tensor) -> Tensor:
     x, y = points.unbind(-1)
     # Term by term: the last bits of a matrix product depend on where its operands lie in memory.
     rows = [a[:, None] * x + b[:, None] * y + c[:, None] for a, b, c in (row.unbind(-1) for row in matrix.unbind(-2))]
-    return torch.stack(rows[:2], -1) / rows[2][..., None]
+    mapped = torch.stack(rows[:2], -1)
+    return mapped / rows[2][..., None] if len(rows) == 3 else mapped
 
 
 def forward_points(points: Tensor, matrix: Tensor) -> Tensor:
@@ -55,7 +57,8 @@ def inverse(matrix: Tensor) -> Tensor:
     >>> (inverse(matrix) @ matrix)[0].diagonal()
     tensor([4., 4., 4.])
     """
-    rows = matrix.unbind(-2)
+    last = matrix.new_tensor([0.0, 0.0, 1.0]).expand(len(matrix), 3)
+    rows = (*matrix.unbind(-2), last)[:3]
     columns = [torch.linalg.cross(rows[one], rows[two]) for one, two in ((1, 2), (2, 0), (0, 1))]
     return torch.stack(columns, -1)
 
@@ -76,7 +79,7 @@ def sample(
     images : Tensor
         Shape (N, C, H, W).
     matrix : Tensor
-        Shape (N, 3, 3), from the result to the image.
+        Shape (N, 2, 3) or (N, 3, 3), from the result to the image.
     size : (int, int)
         Height and width of the result.
     nearest : bool, default False
@@ -103,11 +106,17 @@ def sample(
 
 def _grid(matrix: Tensor, size: tuple[int, int], whole: Sequence[int]) -> Tensor:
     """Where each pixel of the result is looked up, in grid_sample's coordinates from -1 to 1: shape (N, h, w, 2)."""
-    height, width = size
-    y = torch.arange(height, dtype=matrix.dtype, device=matrix.device) + 0.5
-    x = torch.arange(width, dtype=matrix.dtype, device=matrix.device) + 0.5
-    centres = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).view(1, -1, 2)
-    scale = torch.tensor([whole[1] / 2, whole[0] / 2], dtype=matrix.dtype, device=matrix.device)
-    places = map_points(centres.expand(len(matrix), -1, -1), matrix) / scale - 1
+    x, y = (torch.arange(extent, dtype=matrix.dtype, device=matrix.device) + 0.5 for extent in reversed(size))
+
+    def plane(row: Tensor, scale: float, shift: float) -> Tensor:
+        """A linear function of all pixels: sums of one of x and one of y, which is all the work there is."""
+        a, b, c = (row * scale).unbind(-1)
+        return (b[:, None] * y + (c + shift)[:, None])[:, :, None] + (a[:, None] * x)[:, None, :]
+
+    rows = matrix.unbind(-2)
+    if len(rows) == 2:
+        return torch.stack([plane(rows[0], 2 / whole[1], -1.0), plane(rows[1], 2 / whole[0], -1.0)], -1)
+    depth = plane(rows[2], 1.0, 0.0)
+    places = [plane(row, 2 / extent, 0.0) / depth - 1 for row, extent in zip(rows, (whole[1], whole[0]), strict=False)]
     # On the horizon of a perspective there is no point of the image: that is outside.
-    return places.nan_to_num(_OUTSIDE, _OUTSIDE, _OUTSIDE).view(len(matrix), height, width, 2)
+    return torch.stack(places, -1).nan_to_num(_OUTSIDE, _OUTSIDE, _OUTSIDE)

@@ -182,7 +182,7 @@ class RandomPerspective(_Warp):
 
 
 def affine_matrix(angles: Angles, height: int, width: int) -> Tensor:
-    """From points of the result to points of the image, turned about its centre: shape (N, 3, 3).
+    """From points of the result to points of the image, turned about its centre: shape (N, 2, 3).
 
     The same formulas as torchvision's.
     """
@@ -195,8 +195,7 @@ def affine_matrix(angles: Angles, height: int, width: int) -> Tensor:
     x, y = width / 2, height / 2
     right = x - d * (x + angles.x) + b * (y + angles.y)
     down = y + c * (x + angles.x) - a * (y + angles.y)
-    zero, one = torch.zeros_like(a), torch.ones_like(a)
-    return to_matrix([[d, -b, right], [-c, a, down], [zero, zero, one]])
+    return to_matrix([[d, -b, right], [-c, a, down]])
 
 
 def perspective_matrix(result: Tensor, image: Tensor) -> Tensor:
