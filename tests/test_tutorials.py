@@ -99,6 +99,27 @@ def test_cifar_trains_from_jpeg_files(net, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_folder_becomes_a_classifier(tmp_path):
+    make_cifar(tmp_path / "root")
+    printed = run("04_image_folder.py", tmp_path, "--epochs", "2", EASYCONV_DATA=str(tmp_path / "root"))
+    assert "largest class / smallest: 1.00" in printed
+    assert re.search(r"Test accuracy: \d+\.\d\d% of 30 pictures", printed)
+    assert len(re.findall(r"\w+/\d+\.jpg  <\d+\.jpg: \w+ \d+\.\d%", printed)) == 5
+    written = {path.name for path in (tmp_path / "image_folder").iterdir()}
+    assert written == {"batch.png", "curves.png", "mistakes.png", "pictures.png", "weights.pt"}
+
+
+@pytest.mark.slow
+def test_transfer_draws_its_curve(tmp_path):
+    make_mnist(tmp_path / "root")
+    small = ("--counts", "1", "2", "--draws", "1", "--epochs", "1", "--pretrain-epochs", "1")
+    printed = run("05_transfer.py", tmp_path, *small, EASYCONV_DATA=str(tmp_path / "root"))
+    assert len(re.findall(r"\n +[12] +\d+\.\d% +\d+\.\d%", printed)) == 2
+    written = {path.name for path in (tmp_path / "transfer").iterdir()}
+    assert written == {"curve.png", "neighbors.png", "zero_to_four.pt"}
+
+
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.filterwarnings("ignore:.*From memory the same batches take:easyconv.errors.EasyconvWarning")
 def test_an_epoch_of_real_mnist(tmp_path, real_data):

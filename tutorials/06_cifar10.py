@@ -13,61 +13,25 @@ import os
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
-from torchvision import datasets
 
 import easyconv as ec
 
-CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
-
-def load(root: Path) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Images as bytes of shape (N, 3, 32, 32) and labels, to train and to test."""
+def load(root: Path) -> ec.data.Splits:
+    """CIFAR-10 with a training and a test part."""
     packed = root / "cifar10-jpeg.tar.gz"
     if packed.exists():
         with tempfile.TemporaryDirectory() as folder, tarfile.open(packed) as archive:
             archive.extractall(folder, filter="data")
-            return load_jpegs(Path(folder))
+            return ec.data.image_folder(Path(folder) / "cifar10-jpeg", size=32, cache="memory")
     if (root / "cifar10-jpeg").exists():
-        return load_jpegs(root)
-    download = not (root / "cifar-10-batches-py").exists()
-    parts = [datasets.CIFAR10(root, train=train, download=download) for train in (True, False)]
-    return tuple((torch.from_numpy(part.data).permute(0, 3, 1, 2), torch.tensor(part.targets)) for part in parts)
-
-
-def load_jpegs(root: Path) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """The same from one folder per class."""
-    parts = [datasets.ImageFolder(root / "cifar10-jpeg" / part) for part in ("train", "test")]
-    images = [torch.from_numpy(np.stack([np.asarray(image) for image, _ in part])) for part in parts]
-    return tuple(
-        (pixels.permute(0, 3, 1, 2), torch.tensor(part.targets)) for pixels, part in zip(images, parts, strict=True)
-    )
-
-
-class ShiftedAndMirrored:
-    """Batches in a new order each epoch, every image shifted by up to 4 pixels and mirrored half of the time."""
-
-    def __init__(self, images: Tensor, labels: Tensor, batch_size: int) -> None:
-        self.padded = torch.nn.functional.pad(images.float(), (4, 4, 4, 4), mode="reflect")
-        self.labels = labels
-        self.batch_size = batch_size
-
-    def __len__(self) -> int:
-        return len(self.labels) // self.batch_size
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.randperm(len(self.labels)).split(self.batch_size)[: len(self)]:
-            down, right = torch.randint(0, 9, (2, len(rows), 1))
-            place = torch.arange(32)
-            across = torch.where(torch.rand(len(rows), 1) < 0.5, place, 31 - place) + right
-            index = rows[:, None, None], (place + down)[:, :, None], across[:, None, :]
-            yield self.padded[index[0], :, index[1], index[2]].permute(0, 3, 1, 2), self.labels[rows]
+        return ec.data.image_folder(root / "cifar10-jpeg", size=32, cache="memory")
+    return ec.data.load("cifar10", root=root)
 
 
 def triangle(model: ec.Model, peak: float, steps: int) -> ec.callbacks.Callback:
@@ -110,12 +74,19 @@ class Plan:
 PLANS = {"cnn": Plan(make_cnn, 9, 128, peak=0.002), "vgg": Plan(make_vgg, 9, 256, peak=0.4)}
 
 
-def train(plan: Plan, images: Tensor, labels: Tensor, test: tuple[Tensor, Tensor]) -> ec.Model:
+def train(plan: Plan, data: ec.data.Splits) -> ec.Model:
     """Train a net; the test images only show how far it has come."""
     model = plan.make()
-    batches = ShiftedAndMirrored(images, labels, plan.batch_size)
-    rate = triangle(model, plan.peak, steps=plan.epochs * len(batches))
-    model.fit(batches, epochs=plan.epochs, validation_data=test, validation_batch_size=500, callbacks=[rate], seed=0)
+    steps = plan.epochs * -(-len(data.train) // plan.batch_size)
+    model.fit(
+        data.train,
+        batch_size=plan.batch_size,
+        epochs=plan.epochs,
+        validation_data=data.test,
+        validation_batch_size=500,
+        callbacks=[triangle(model, plan.peak, steps)],
+        seed=0,
+    )
     return model
 
 
@@ -129,24 +100,22 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
 
-    pictures = load(arguments.root)
-    mean, std = (f(pictures[0][0].float(), dim=(0, 2, 3)).view(3, 1, 1) for f in (torch.mean, torch.std))
-    data, test = (((images - mean) / std, labels) for images, labels in pictures)
+    shifts = ec.augment.RandomCrop(32, padding=4, padding_mode="reflect")
+    data = load(arguments.root).augment(shifts, ec.augment.RandomHorizontalFlip()).normalize()
 
     ec.set_seed(0)
     plan = PLANS[arguments.net]
     if arguments.epochs is not None:
         plan.epochs = arguments.epochs
     start = time.perf_counter()
-    model = train(plan, *data, test)
+    model = train(plan, data)
     minutes = (time.perf_counter() - start) / 60
 
-    _, accuracy = model.evaluate(*test, batch_size=500, verbose=0)
-    outputs = model.predict(test[0], batch_size=500, verbose=0)
+    _, accuracy = model.evaluate(data.test, batch_size=500, verbose=0)
+    outputs = model.predict(data.test, batch_size=500, verbose=0)
     model.save_weights(arguments.folder / f"{arguments.net}.pt")
-    ec.visualize.predictions(
-        pictures[1][0], test[1], outputs, class_names=CLASSES, path=arguments.folder / f"{arguments.net}_mistakes.png"
-    )
+    mistakes = arguments.folder / f"{arguments.net}_mistakes.png"
+    ec.visualize.predictions(data.test.images, data.test.targets, outputs, class_names=data.class_names, path=mistakes)
     print(f"\nTest accuracy: {accuracy:.2%} after {minutes:.1f} minutes of training and validation")
 
 
