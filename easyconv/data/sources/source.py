@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -173,9 +173,10 @@ class Source(ABC):
             For a batch that cannot be made right; the message names it.
         """
         binding, pipeline = self._require_binding(), self.pipeline
-        placed = self._placed(binding, key)
         if pipeline is None:
-            return (batch for _, batch in placed)
+            return (batch for _, batch in self._placed(binding, key))
+        # Laid out at the end only: transforms need not keep the layout.
+        placed = self._placed(replace(binding, channels_last=False), key)
         transformed = pipeline.stream(placed, training=self._training, epoch=epoch, key=key)
         return map(binding.laid_out, transformed)
 
