@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from easyconv.data.augment.ranges import flat
 from easyconv.data.augment.transform import NOTHING, Position, Transform
 from easyconv.data.pictures.format import PictureFormat
 from easyconv.data.pictures.reading import read_picture
@@ -95,6 +96,11 @@ class Preprocessing:
             object.__setattr__(self, "categories", tuple(self.categories))
         if self.channels not in (1, 3):
             raise ArgumentError(f"channels must be 3 (colour) or 1 (grey), got {self.channels!r}.")
+
+    @property
+    def only_scales(self) -> bool:
+        """Whether it does to bytes of the right size what `fit` does to all bytes, and nothing else."""
+        return isinstance(self.transform, PictureTransform) and not flat(self.transform.transform)
 
     def __call__(self, images: Any) -> Tensor:
         """A picture (PIL, or the path of a file), or a uint8 tensor of one image or a batch, as the net takes it.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,6 +82,8 @@ def listed(pictures: Any) -> tuple[list[Any], bool]:
     EmptyDataError
         For an empty list, or a folder without pictures.
     """
+    if isinstance(pictures, np.ndarray):
+        pictures = _from_array(pictures)
     if isinstance(pictures, (str, os.PathLike)) and Path(pictures).is_dir():
         found = pictures_in(pictures)
         if not found:
@@ -91,7 +94,7 @@ def listed(pictures: Any) -> tuple[list[Any], bool]:
     if isinstance(pictures, Tensor) and pictures.dim() == 4:
         return list(pictures), False
     if isinstance(pictures, Iterable) and not isinstance(pictures, (Mapping, Tensor)):
-        many = list(pictures)
+        many = [_from_array(picture) if isinstance(picture, np.ndarray) else picture for picture in pictures]
         wrong = next((picture for picture in many if not _is_single(picture)), None)
         if not many:
             raise EmptyDataError("classify() was given an empty list. Pass at least one picture.")
@@ -99,8 +102,8 @@ def listed(pictures: Any) -> tuple[list[Any], bool]:
             return many, False
         pictures = wrong
     raise ArgumentTypeError(
-        "classify() takes a picture (PIL), the path of a file or of a folder, a uint8 tensor (C, H, W), or a list of "
-        f"these, got {type(pictures).__name__}."
+        "classify() takes a picture (PIL), the path of a file or of a folder, a uint8 tensor (C, H, W), an array, or a "
+        f"list of these, got {type(pictures).__name__}."
     )
 
 
@@ -137,6 +140,15 @@ def softmax(outputs: Tensor) -> Tensor:
     if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.shape[1] < 2:
         raise DataError("classify() needs a net that gives one output per class. Compile it with the loss it has.")
     return outputs.float().softmax(dim=1)
+
+
+def _from_array(array: "np.ndarray[Any, Any]") -> Tensor:
+    """Channels first: those of one image may come last, as PIL and OpenCV have them, or not at all."""
+    if array.ndim == 2:
+        array = array[None]
+    elif array.ndim == 3 and array.shape[2] in (1, 3) and array.shape[0] not in (1, 3):
+        array = array.transpose(2, 0, 1)
+    return torch.from_numpy(np.ascontiguousarray(array))
 
 
 def _is_single(picture: Any) -> bool:

@@ -271,6 +271,7 @@ class Model(Predictor):
             validation_batch_size=validation_batch_size,
             seed=seed,
         )
+        self._warn_of_bytes(training)
         return session.fit(
             self,
             self._overrides(),
@@ -406,6 +407,7 @@ class Model(Predictor):
         session = self._compiled("evaluate()")
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         source = make_source(x, y, sample_weight=sample_weight, batch_size=batch_size)
+        self._warn_of_bytes(source)
         told = listeners(callbacks, verbose)
         told.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
         results = session.evaluate(self, self._overrides(), source, steps, told)

@@ -16,6 +16,7 @@ from easyconv.layers.initializers import InitLike
 from easyconv.model.buildable import Buildable
 from easyconv.model.classifying import classification, file_of, listed, prepared_batches, softmax
 from easyconv.model.words import KERAS_WORDS
+from easyconv.notices import warn_user
 from easyconv.training.callback import Callback, CallbackList
 from easyconv.training.embedding import watched
 from easyconv.training.predicting import device_of, predict, to_numpy
@@ -246,6 +247,7 @@ class Predictor(Buildable):
         views = None if tta is None else as_views(tta, size=self._image_size())
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         source = make_source(x, batch_size=batch_size)
+        self._warn_of_bytes(source)
         told = listeners(callbacks, verbose)
         told.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
         return self._predict(source, steps, told, views=views, finish=finish, step=step)
@@ -272,6 +274,16 @@ class Predictor(Buildable):
             views=views,
             finish=finish,
         )
+
+    def _warn_of_bytes(self, source: Source) -> None:
+        """Notice images that are scaled only, where the net was trained on images that were normalized too."""
+        prepared = self.preprocessing is None or self.preprocessing.only_scales or source.preprocessing is not None
+        if not prepared and source.holds_bytes:
+            warn_user(
+                "These uint8 images are divided by 255 and nothing else, and this net was trained on images that went "
+                "through model.preprocessing. Pass a part of the data set (data.test), or "
+                "model.preprocessing(torch.as_tensor(images))."
+            )
 
     def _image_size(self) -> tuple[int, int] | None:
         """Height and width of the images that the net takes, where it has seen any."""

@@ -69,6 +69,15 @@ def test_one_picture_a_list_and_a_folder(trained, tmp_path):
     assert repr(one).startswith("<1.png: bright ")
 
 
+def test_arrays_may_have_their_channels_last(trained, tmp_path):
+    model, _ = trained
+    pixels = np.asarray(PIL.Image.open(pictures(tmp_path, size=(8, 8))[1]))
+    wanted = model.classify(PIL.Image.fromarray(pixels)).probabilities
+    assert model.classify(pixels).probabilities == wanted
+    assert model.classify(pixels.transpose(2, 0, 1)).probabilities == wanted
+    assert model.classify([pixels])[0].probabilities == wanted
+
+
 def test_classify_and_predict_agree_on_the_pictures_of_the_data_set(trained):
     model, data = trained
     outputs = torch.from_numpy(model.predict(data.train)).softmax(1)

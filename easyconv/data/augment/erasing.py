@@ -1,7 +1,7 @@
 """Parts of images covered, at a place of its own in each."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,6 +58,8 @@ class RandomErasing(ImageTransform):
     >>> RandomErasing(p=1.0)(torch.ones(4, 3, 16, 16)).amin((1, 2, 3))
     tensor([0., 0., 0., 0.])
     """
+
+    limited: ClassVar[bool] = False
 
     p: float = 0.5
     scale: tuple[float, float] = (0.02, 0.33)
@@ -116,6 +118,8 @@ class Cutout(ImageTransform):
     >>> Cutout(8)(torch.ones(4, 3, 16, 16)).shape
     torch.Size([4, 3, 16, 16])
     """
+
+    limited: ClassVar[bool] = False
 
     size: int | tuple[int, int]
     value: float = 0.0

@@ -38,10 +38,10 @@ class _Mixing(Transform):
             check_integer("num_classes", self.num_classes, minimum=2)
 
     def fitted(self, data: Any) -> "_Mixing":
-        """With as many classes as the data has names for, where none were given."""
-        if self.num_classes is not None or data.class_names is None:
+        """With as many classes as the data has, where none were given."""
+        if self.num_classes is not None or data.num_classes is None:
             return self
-        return replace(self, num_classes=len(data.class_names))
+        return replace(self, num_classes=data.num_classes)
 
     def apply(self, images: Tensor, targets: Any, at: Position) -> tuple[Tensor, Any]:
         """The images mixed, and their labels as shares of the classes."""
@@ -76,10 +76,7 @@ class _Mixing(Transform):
         if labels.dim() != 1:
             raise DataError(f"{name} mixes labels of shape (N,) or rows of probabilities, got {tuple(targets.shape)}.")
         if self.num_classes is None:
-            raise StateError(
-                f"{name} needs to know how many classes there are: {name}(num_classes=10), or class_names in the data "
-                "set."
-            )
+            raise StateError(f"{name} needs to know how many classes there are: {name}(num_classes=10).")
         if labels.device.type == "cpu" and not bool(((labels >= 0) & (labels < self.num_classes)).all()):
             raise LabelError(
                 f"{name}(num_classes={self.num_classes}) got labels from {labels.min()} to {labels.max()}."
@@ -99,7 +96,7 @@ class MixUp(_Mixing):
         Of the Beta distribution that the share is drawn from, for each image: small ones leave most images nearly as
         they are, 1 is even. 0 mixes nothing.
     num_classes : int, optional
-        Class numbers become rows of so many probabilities; by default as many as the data set has names for. Rows of
+        Class numbers become rows of so many probabilities; by default as many as the data set has. Rows of
         probabilities and floating targets are mixed as they are.
 
     Raises

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +11,18 @@ from torch import Tensor
 from easyconv.data.augment.targets import Motion, has_moving, map_moving
 from easyconv.errors import ArgumentTypeError, DataError, DataTypeError
 
-__all__ = ["NOTHING", "Compose", "GeometricTransform", "ImageTransform", "Position", "Transform", "as_transform"]
+__all__ = [
+    "NOTHING",
+    "Compose",
+    "Foreign",
+    "GeometricTransform",
+    "ImageTransform",
+    "Position",
+    "Transform",
+    "as_transform",
+]
+
+_ROUNDING = 1e-3
 
 
 class Position(NamedTuple):
@@ -58,15 +69,19 @@ class Transform(ABC):
         DataError, DataTypeError
             When the images are no such batch.
         """
-        changed, moved = self.apply(check_images(images, type(self).__name__), targets, Position())
+        self._check_values(check_images(images, type(self).__name__))
+        changed, moved = self.apply(images, targets, Position())
         return changed if targets is None else (changed, moved)
+
+    def _check_values(self, images: Tensor) -> None:  # noqa: B027
+        """Refuse values that it cannot take."""
 
     @abstractmethod
     def apply(self, images: Tensor, targets: Any, at: Position) -> tuple[Tensor, Any]:
         """The images and targets of a batch that stands at a place in training, transformed."""
 
     def fitted(self, data: Any) -> "Transform":
-        """The same with what it lacks taken from the training data: an object with ``mean``, ``std``, ``class_names``
+        """The same with what it lacks taken from the training data: an object with ``mean``, ``std``, ``num_classes``
         and ``images``.
         """
         return self
@@ -75,16 +90,31 @@ class Transform(ABC):
 class ImageTransform(Transform):
     """Changes colours only: the same for whatever the images show."""
 
+    limited: ClassVar[bool] = True
+    """Whether it cuts off what lies outside [0, 1], and so must come before a normalization."""
+
+    def _check_values(self, images: Tensor) -> None:
+        # A look at a tensor on an accelerator would have to wait for it.
+        if not self.limited or not images.is_floating_point() or not images.is_cpu:
+            return
+        low, high = torch.aminmax(images.detach())
+        if low < -_ROUNDING or high > 1 + _ROUNDING:
+            raise DataError(
+                f"{type(self).__name__} takes floats in [0, 1], and would cut off what lies outside, got values from "
+                f"{low:g} to {high:g}. Divide them by 255, pass uint8, or change colours before you normalize."
+            )
+
     def apply(self, images: Tensor, targets: Any, at: Position) -> tuple[Tensor, Any]:
         """The images transformed, in their own type and range; the targets as they are."""
         if images.dtype == torch.uint8:
             changed = self.change(images.to(torch.float32) / 255).clamp(0, 1)
             return (changed * 255).round().to(torch.uint8), targets
-        return self.change(images).clamp(0, 1).to(images.dtype), targets
+        changed = self.change(images)
+        return (changed.clamp(0, 1) if self.limited else changed).to(images.dtype), targets
 
     @abstractmethod
     def change(self, images: Tensor) -> Tensor:
-        """What becomes of floats in [0, 1]; they are clamped to that range again afterwards."""
+        """What becomes of floats."""
 
 
 class GeometricTransform(Transform):

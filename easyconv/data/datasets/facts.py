@@ -38,6 +38,26 @@ class Facts:
         images: Tensor = self._split.pictures(_evenly(len(self._split), _SAMPLE))
         return images
 
+    @cached_property
+    def num_classes(self) -> int | None:
+        """How many classes there are: as many as have names, else as the class numbers or one-hot rows say."""
+        targets = self._split.targets
+        if self.class_names is not None:
+            return len(self.class_names)
+        if not isinstance(targets, Tensor) or not len(targets):
+            return None
+        if targets.dim() == 2 and targets.shape[1] > 1:
+            return int(targets.shape[1])
+        return None if targets.is_floating_point() else int(targets.max()) + 1
+
+    @cached_property
+    def unit_range(self) -> bool:
+        """Whether the pictures are bytes, or floats in [0, 1]."""
+        if not self._split.in_memory or self._split.images.dtype == torch.uint8:
+            return True
+        low, high = torch.aminmax(self._split.images)
+        return bool(low >= 0 and high <= 1)
+
     @property
     def mean(self) -> tuple[float, ...]:
         """Mean of each channel, of pixels in [0, 1]."""

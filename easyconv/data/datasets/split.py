@@ -11,8 +11,10 @@ from torch.utils.data import Dataset
 
 from easyconv.arguments import check_integer
 from easyconv.data.augment.normalization import Normalize
-from easyconv.data.augment.transform import Compose, Position, Transform, as_transform
+from easyconv.data.augment.ranges import check_range, flat
+from easyconv.data.augment.transform import Position, Transform, as_transform
 from easyconv.data.datasets.facts import Facts
+from easyconv.data.datasets.rows import chosen_rows
 from easyconv.data.datasets.targets import checked_names, taken, titles_of, wrapping
 from easyconv.data.pictures.format import PictureFormat
 from easyconv.data.preprocessing import PictureTransform, Preprocessing
@@ -148,10 +150,17 @@ class Split(Dataset[Any], ABC):
 
         Parameters
         ----------
-        rows : sequence of int, or slice
-            Their numbers.
+        rows : sequence of int, slice, or mask
+            Their numbers (negative ones count from the end), or a bool for each picture.
+
+        Raises
+        ------
+        EmptyDataError
+            When that is none.
+        DataError
+            When there are no such numbers, or the mask has another length.
         """
-        index = torch.arange(len(self))[rows if isinstance(rows, slice) else torch.as_tensor(rows, dtype=torch.int64)]
+        index = chosen_rows(rows, len(self))
         chosen = self._only(index)
         chosen.targets = taken(self.targets, index)
         chosen.files = None if self.files is None else tuple(self.files[row] for row in index.tolist())
@@ -170,7 +179,10 @@ class Split(Dataset[Any], ABC):
         evaluation : sequence of Transform or callable, optional
             What takes their place when the net does not train, such as ``[CenterCrop(224)]`` for ``RandomCrop(224)``.
         """
-        return self._with(self.pipeline.augmented(self._fitted(transforms), self._fitted(evaluation)))
+        chance, calm = self._fitted(transforms), self._fitted(evaluation)
+        for parts in (chance, calm):
+            check_range(parts, self.facts.unit_range)
+        return self._with(self.pipeline.augmented(chance, calm))
 
     def prepare(self: S, *transforms: Any) -> S:
         """Transform all batches, in training, evaluation and prediction; after augmentation, in the order of the calls.
@@ -180,7 +192,9 @@ class Split(Dataset[Any], ABC):
         *transforms : Transform or callable
             As in `augment`, but without chance: ``Resize(224)``, ``Normalize()``.
         """
-        return self._with(self.pipeline.followed_by(self._fitted(transforms)))
+        fitted = self._fitted(transforms)
+        check_range([self.pipeline.evaluation, *fitted], self.facts.unit_range)
+        return self._with(self.pipeline.followed_by(fitted))
 
     def normalize(self: S, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> S:
         """Subtract the mean of each channel and divide by its standard deviation, in all batches.
@@ -260,7 +274,7 @@ class Split(Dataset[Any], ABC):
         return torch.randperm(len(self), generator=generator)[:count]
 
     def _normalization(self) -> Normalize | None:
-        found = [part for part in _parts(self.pipeline.evaluation) if isinstance(part, Normalize)]
+        found = [part for part in flat(self.pipeline.evaluation) if isinstance(part, Normalize)]
         return found[-1] if found else None
 
     def _fitted(self, transforms: Sequence[Any]) -> list[Transform]:
@@ -279,9 +293,3 @@ class Split(Dataset[Any], ABC):
     @abstractmethod
     def _kept(self) -> str:
         """Where the pictures are, in a few words."""
-
-
-def _parts(transform: Transform) -> list[Transform]:
-    if not isinstance(transform, Compose):
-        return [transform]
-    return [part for inner in transform.transforms for part in _parts(inner)]

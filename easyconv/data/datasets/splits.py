@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from easyconv.arguments import check_number
 from easyconv.data.augment.transform import as_transform
 from easyconv.data.datasets.split import Split
 from easyconv.data.sources.splits import class_codes, split_indices
@@ -93,6 +94,7 @@ class Splits:
         DataError
             When a part would be empty.
         """
+        check_number("validation", validation, above=0, below=1)
         if self.validation is not None:
             raise ArgumentError(
                 f"There are {len(self.validation)} pictures to validate on already. Leave hold_out() out, or make "

@@ -61,6 +61,12 @@ class ArraySource(Source):
         self.batch_size: int = batch_size
         self.steps: int = -(-self.rows // batch_size)
 
+    @property
+    def holds_bytes(self) -> bool:
+        """Whether they are uint8 images."""
+        x = self._raw.x
+        return isinstance(x, Tensor) and x.dtype == torch.uint8 and x.dim() >= 3
+
     def example(self, key: int | None = None) -> Batch:
         """The first two rows; see `Source.example`."""
         return Batch(*(None if part is None else map_tree(lambda t: t[:2].cpu().clone(), part) for part in self._raw))

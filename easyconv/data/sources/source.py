@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,7 +21,9 @@ from easyconv.data.sources.weights import refuse_idle, to_weights
 from easyconv.errors import DataError, EasyconvError, LengthError, StateError
 from easyconv.nested import leaves, map_tree, rows_of
 
-__all__ = ["Binding", "Source", "check_rows", "located", "to_batch"]
+__all__ = ["Binding", "Source", "check_rows", "located", "one_ahead", "to_batch"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,11 @@ class Source(ABC):
     _binding: Binding | None = None
     _training: bool = False
 
+    @property
+    def holds_bytes(self) -> bool:
+        """Whether its inputs are known to be uint8 images, which are divided by 255 and nothing else."""
+        return False
+
     @abstractmethod
     def example(self, key: int | None = None) -> Batch:
         """Up to two rows, as tensors on the CPU, not yet fitted to a net; no batch is lost.
@@ -173,10 +180,12 @@ class Source(ABC):
             For a batch that cannot be made right; the message names it.
         """
         binding, pipeline = self._require_binding(), self.pipeline
-        if pipeline is None:
-            return (batch for _, batch in self._placed(binding, key))
         # Laid out at the end only: transforms need not keep the layout.
-        placed = self._placed(replace(binding, channels_last=False), key)
+        placed = self._placed(binding if pipeline is None else replace(binding, channels_last=False), key)
+        if binding.device.type != "cpu" and not self.one_shot:
+            placed = one_ahead(placed)
+        if pipeline is None:
+            return (batch for _, batch in placed)
         transformed = pipeline.stream(placed, training=self._training, epoch=epoch, key=key)
         return map(binding.laid_out, transformed)
 
@@ -226,6 +235,21 @@ class Source(ABC):
         if self._binding is None:
             raise StateError("This source does not know its net yet: call bind() before batches().")
         return self._binding
+
+
+def one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, each taken before the one before it is given: a batch travels while the device is at work.
+
+    Examples
+    --------
+    >>> list(one_ahead(iter([1, 2, 3])))
+    [1, 2, 3]
+    """
+    for ready in items:
+        for following in items:
+            yield ready
+            ready = following
+        yield ready
 
 
 def to_batch(item: Any, *, labelled: bool | None = None) -> Batch:

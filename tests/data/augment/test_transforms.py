@@ -381,6 +381,13 @@ def test_normalize_and_back():
 # --- noise and blur ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("values", [X * 255, X - 0.5])
+def test_colours_beyond_their_range_are_refused(values):
+    with pytest.raises(DataError, match=r"ColorJitter takes floats in \[0, 1\], .* got values from .* to "):
+        ec.augment.ColorJitter(0.1)(values)
+    torch.testing.assert_close(ec.augment.RandomErasing(p=0.0)(values), values)
+
+
 def test_noise_has_its_strength():
     grey = torch.full((200, 1, 20, 20), 0.5)
     changed = ec.augment.GaussianNoise(0.05)(grey) - 0.5
@@ -492,7 +499,13 @@ def test_rows_and_values_are_mixed_as_they_are():
 def test_mixing_takes_the_classes_from_the_data():
     data = ec.data.from_arrays((BYTES, Y), class_names=["a", "b", "c"])
     assert ec.augment.CutMix().fitted(data.train.facts).num_classes == 3
-    with pytest.raises(StateError, match=r"MixUp\(num_classes=10\), or class_names"):
+    unnamed = ec.data.from_arrays((BYTES, Y)).train
+    assert ec.augment.CutMix().fitted(unnamed.facts).num_classes == 3
+    one_hot = ec.data.from_arrays((BYTES, functional.one_hot(Y, 5))).train
+    assert ec.augment.CutMix().fitted(one_hot.facts).num_classes == 5
+    values = ec.data.from_arrays((BYTES, torch.rand(COUNT))).train
+    assert ec.augment.CutMix().fitted(values.facts).num_classes is None
+    with pytest.raises(StateError, match=r"how many classes there are: MixUp\(num_classes=10\)"):
         ec.augment.MixUp()(X, Y)
     with pytest.raises(LabelError, match=r"CutMix\(num_classes=2\) got labels from 0 to 2"):
         ec.augment.CutMix(1.0, 2)(X, Y)

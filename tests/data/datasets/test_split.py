@@ -10,7 +10,15 @@ from torchvision import tv_tensors
 
 import easyconv as ec
 from easyconv.data.sources.batch import Batch
-from easyconv.errors import ArgumentError, ArgumentTypeError, DataError, DataTypeError, LabelError, LengthError
+from easyconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    DataTypeError,
+    EmptyDataError,
+    LabelError,
+    LengthError,
+)
 
 IMAGES = torch.randint(0, 256, (40, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(40) % 4
@@ -203,6 +211,26 @@ def test_subset():
     assert split.subset(slice(5, 8)).images.data_ptr() == split.images[5:].data_ptr()
 
 
+def test_subset_by_mask_and_from_the_end():
+    split = make().train
+    assert torch.equal(split.subset(LABELS == 2).images, IMAGES[LABELS == 2])
+    assert torch.equal(split.subset(np.array([-1])).images, IMAGES[-1:])
+    assert torch.equal(split.subset(range(3)).images, IMAGES[:3])
+
+
+def test_bytes_that_are_only_scaled_are_noticed_where_more_is_wanted():
+    model, data = net(), make().normalize()
+    model.fit(data.train, verbose=0)
+    for call in (lambda: model.predict(IMAGES), lambda: model.evaluate(IMAGES, LABELS, verbose=0)):
+        with pytest.warns(ec.errors.EasyconvWarning, match="divided by 255 and nothing else"):
+            call()
+    right = model.predict(data.train)
+    assert np.allclose(model.predict(model.preprocessing(IMAGES)), right, atol=1e-5)
+    plain = net()
+    plain.fit(make().train, verbose=0)
+    plain.predict(IMAGES)
+
+
 def test_methods_leave_the_split_alone():
     data = make()
     data.augment(ec.augment.RandomErasing(p=1.0)).normalize()
@@ -266,6 +294,18 @@ def test_a_shown_batch_has_its_colours_back():
         (lambda: ec.data.ArraySplit(IMAGES.long()), DataTypeError, "uint8 or floats, got torch.int64"),
         (lambda: ec.data.ArraySplit(IMAGES[0]), DataError, r"shape \(N, C, H, W\), got \(3, 8, 8\)"),
         (lambda: make().augment("flip"), ArgumentTypeError, "flip"),
+        (lambda: make().normalize().prepare(ec.augment.ColorJitter()), ArgumentError, "comes after a normalization"),
+        (
+            lambda: ec.data.from_arrays((IMAGES.float(), LABELS)).augment(ec.augment.GaussianNoise()),
+            ArgumentError,
+            r"GaussianNoise takes images in \[0, 1\], .* after the images, which go beyond \[0, 1\]",
+        ),
+        (lambda: make().hold_out(1.5), ArgumentError, "validation must be more than 0 and less than 1"),
+        (lambda: make().train.subset([]), EmptyDataError, "No row is left of 40"),
+        (lambda: make().train.subset([40]), DataError, "There are 40 rows, .* got numbers from 40 to 40"),
+        (lambda: make().train.subset([True]), DataError, "A mask must have a bool for each of the 40 rows, got 1"),
+        (lambda: make().train.subset([0.5]), DataTypeError, "chosen by whole numbers in a list, got torch.float32"),
+        (lambda: make().train.subset("all"), DataTypeError, "a slice or a mask, got str"),
         (lambda: seen_by(make().train.augment(lambda x: x[:2])), DataError, "keep the number of samples"),
     ],
 )

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from easyconv.data.sources.make import make_source
 from easyconv.data.sources.rules import TargetRule
+from easyconv.data.sources.source import one_ahead
 from easyconv.errors import ArgumentError, ArgumentTypeError, DataError, DataTypeError, EmptyDataError
 
 X, Y = torch.arange(20.0).reshape(10, 2), torch.arange(10) % 3
@@ -153,3 +154,17 @@ def test_an_empty_iterable():
     source = make_source(iter([]))
     with pytest.raises(EmptyDataError, match="used up already"):
         source.example()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_one_ahead_takes_the_next_item_before_it_gives_one(count):
+    taken = []
+
+    def items():
+        for number in range(count):
+            taken.append(number)
+            yield number
+
+    for number in one_ahead(items()):
+        assert len(taken) == min(number + 2, count)
+    assert taken == list(range(count))

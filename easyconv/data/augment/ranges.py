@@ -1,0 +1,58 @@
+"""Transforms that clamp colours to [0, 1], and images that do not lie there."""
+
+from collections.abc import Iterable
+
+from easyconv.data.augment.normalization import Normalize
+from easyconv.data.augment.transform import Compose, Foreign, ImageTransform, Transform
+from easyconv.errors import ArgumentError
+
+__all__ = ["check_range", "flat"]
+
+
+def flat(transform: Transform) -> list[Transform]:
+    """The parts of a composed transform, and of those that it is composed of.
+
+    Examples
+    --------
+    >>> flat(Compose(Compose(Normalize([0], [1])), Compose()))
+    [Normalize(mean=(0.0,), std=(1.0,))]
+    """
+    if not isinstance(transform, Compose):
+        return [transform]
+    return [part for inner in transform.transforms for part in flat(inner)]
+
+
+def check_range(transforms: Iterable[Transform], unit_range: bool) -> None:
+    """Refuse a change of colours for images beyond [0, 1], which it would cut off.
+
+    Parameters
+    ----------
+    transforms : iterable of Transform
+        In their order.
+    unit_range : bool
+        Whether the images that come in are bytes, or floats in [0, 1].
+
+    Raises
+    ------
+    ArgumentError
+        When a transform of colours follows a normalization, or the images are beyond [0, 1] from the start.
+
+    Examples
+    --------
+    >>> check_range([Normalize([0.5], [0.5])], unit_range=True)
+    """
+    before = None if unit_range else "the images, which go beyond [0, 1]"
+    for part in (inner for transform in transforms for inner in flat(transform)):
+        if isinstance(part, ImageTransform) and part.limited and before is not None:
+            raise ArgumentError(
+                f"{type(part).__name__} takes images in [0, 1], and would cut off what lies outside; here it comes "
+                f"after {before}. Let colours be changed first: augment() before normalize(), on bytes or floats in "
+                "[0, 1]."
+            )
+        if _normalizes(part):
+            before = "a normalization"
+
+
+def _normalizes(part: Transform) -> bool:
+    foreign = isinstance(part, Foreign) and type(part.function).__name__ == "Normalize"
+    return foreign or isinstance(part, Normalize)
