@@ -132,7 +132,7 @@ def main() -> None:
     draw(arguments.counts, curves, folder / "curve.png")
 
     # What the first net, which has never seen a 7, finds alike: the nearest in the space of its last features.
-    ec.visualize.neighbors(model, test.subset(range(6)), new.subset(range(2000)), path=folder / "neighbors.png")
+    ec.visualize.neighbors(model, test.subset(slice(6)), new.subset(slice(2000)), path=folder / "neighbors.png")
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ _SHOWN = 10
 
 def image_folder(
     path: str | os.PathLike[str],
-    *,
     size: int | tuple[int, int],
+    *,
     resize: str = "crop",
     channels: int = 3,
     validation_split: float = 0.0,

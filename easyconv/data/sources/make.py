@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from easyconv.arguments import check_flag, check_integer
 from easyconv.data.sources.arrays import ArraySource
@@ -16,7 +16,7 @@ from easyconv.data.sources.source import Source, located
 from easyconv.data.sources.streams import IterableSource
 from easyconv.data.sources.targets import to_targets
 from easyconv.data.sources.weights import to_weights
-from easyconv.data.sources.workers import loader
+from easyconv.data.sources.workers import Located, loader
 from easyconv.errors import ArgumentError, DataError, DataTypeError, EmptyDataError
 from easyconv.nested import rows_of
 
@@ -105,7 +105,7 @@ def _make(x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool,
         x, y, sample_weight = _parts(x)
     elif holds_samples(x, y):
         _no_extras(x, y, sample_weight, name)
-        return LoaderSource(_load(x, batch_size, shuffle))
+        return _of_loader(_load(x, batch_size, shuffle))
     elif isinstance(x, DataLoader) or holds_batches(x, y):
         _no_extras(x, y, sample_weight, name)
         _check_batch_size(x, batch_size, name)
@@ -117,10 +117,25 @@ def _make(x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool,
 def _of_loader(loader: Any) -> Source:
     """A loader of a split gives its pictures as they are kept; the split's transforms follow on whole batches."""
     source = LoaderSource(loader)
-    split = as_split(loader.dataset)
-    if split is not None:
-        source.pipeline, source.preprocessing = split.pipeline, split.preprocessing
+    splits = _splits_in(loader.dataset)
+    if splits:
+        source.pipeline, source.preprocessing = splits[0].pipeline, splits[0].preprocessing
+    if any(split.pipeline != splits[0].pipeline for split in splits):
+        raise DataError(
+            "The data sets that are joined have different transforms, and a batch would hold samples of both. Give all "
+            "of them the same: augment() and normalize() with the same arguments."
+        )
     return source
+
+
+def _splits_in(dataset: Any) -> list[Any]:
+    """The splits that a data set of torch's is made of."""
+    if isinstance(dataset, Located):
+        return _splits_in(dataset.dataset)
+    if isinstance(dataset, ConcatDataset):
+        return [split for part in dataset.datasets for split in _splits_in(part)]
+    split = as_split(dataset)
+    return [] if split is None else [split]
 
 
 def holds_batches(x: Any, y: Any = None) -> bool:

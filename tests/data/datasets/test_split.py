@@ -165,6 +165,17 @@ def test_a_loader_of_a_split_and_what_torch_cuts_of_it_keep_the_transforms():
     assert np.allclose(net().predict(Subset(part, [1, 3])), whole[[part.indices[1], part.indices[3]]], atol=1e-6)
 
 
+def test_joined_splits_keep_the_transforms_that_they_share():
+    from torch.utils.data import ConcatDataset
+
+    data = make(validation_split=0.25).normalize()
+    joined = ConcatDataset([data.train, Subset(data.validation, [1, 0])])
+    wanted = np.concatenate([net().predict(data.train), net().predict(data.validation.subset([1, 0]))])
+    assert np.allclose(net().predict(joined), wanted, atol=1e-6)
+    with pytest.raises(DataError, match="joined have different transforms"):
+        net().fit(ConcatDataset([data.train, make().train]), verbose=0)
+
+
 def test_grey_pictures_reach_a_net_for_colours_through_prepare():
     data = ec.data.from_arrays((IMAGES[:, :1], LABELS)).prepare(lambda x: x.expand(-1, 3, -1, -1))
     model = ec.Sequential([ec.layers.Conv2D(4, 3), ec.layers.Flatten(), ec.layers.Dense(4)], input_shape=(3, 8, 8))
