@@ -349,3 +349,19 @@ def test_a_file_of_another_net_changes_nothing(folder):
         load_imagenet(model, "resnet18", head="1", weights="imagenet")
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert model.preprocessing is None
+
+
+def test_trained_weights_classify_files_and_transfer(folder, tmp_path):
+    theirs, weights = put(folder, "resnet18"), get_model_weights("resnet18")["IMAGENET1K_V1"]
+    model = ec.zoo.resnet18(weights="imagenet")
+    torchvision.transforms.functional.to_pil_image(picture()).save(tmp_path / "photo.png")
+    answer = model.classify(tmp_path / "photo.png")
+    with torch.no_grad():
+        image = weights.transforms()(PIL.Image.open(tmp_path / "photo.png"))
+        wanted = theirs(image[None]).softmax(1)[0]
+    assert answer.label == weights.meta["categories"][int(wanted.argmax())]
+    assert answer.probability == pytest.approx(float(wanted.max()), abs=1e-5)
+    body = model.layer4[0].conv1.weight
+    model.replace_head(2, class_names=["cat", "dog"])
+    assert model.layer4[0].conv1.weight is body
+    assert model.classify(tmp_path / "photo.png").label in ("cat", "dog")
