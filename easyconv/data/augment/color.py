@@ -8,6 +8,7 @@ from torch import Tensor
 
 from easyconv.arguments import check_number
 from easyconv.data.augment.checks import check_range
+from easyconv.data.augment.draws import uniform
 from easyconv.data.augment.transform import ImageTransform
 from easyconv.errors import ArgumentError, DataError
 
@@ -59,8 +60,7 @@ class ColorJitter(ImageTransform):
 
     def _draw(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Four amounts for each image, and the order in which they are applied: both of shape (4, N)."""
-        low, high = torch.tensor(self._ranges(), dtype=torch.float32, device=images.device).T[:, :, None]
-        amounts = low + (high - low) * torch.rand(4, len(images), device=images.device)
+        amounts = torch.stack([uniform(low, high, images) for low, high in self._ranges()])
         order = torch.rand(4, len(images), device=images.device).argsort(0)
         return amounts, order
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from easyconv.arguments import check_choice, check_flag
 from easyconv.data.augment.checks import check_pair, check_range
+from easyconv.data.augment.draws import drawn_extents
 from easyconv.data.augment.geometry import forward_points, sample, to_matrix
 from easyconv.data.augment.transform import GeometricTransform, Position
 from easyconv.errors import ArgumentError, DataError
@@ -254,12 +255,8 @@ class RandomResizedCrop(GeometricTransform):
     def _draw(self, images: Tensor, at: Position) -> Tensor:
         """Upper edge, left edge, height and width of each part, in pixels: shape (4, N)."""
         whole = torch.tensor(images.shape[-2:], dtype=torch.float32, device=images.device)[:, None]
-        area, shape, *place = torch.rand(4, len(images), device=images.device)
-        area = (self.scale[0] + (self.scale[1] - self.scale[0]) * area) * whole.prod()
-        low, high = torch.tensor(self.ratio).log().tolist()
-        shape = (low + (high - low) * shape).exp()
-        extent = torch.stack([(area / shape).sqrt(), (area * shape).sqrt()]).minimum(whole).clamp(min=1.0)
-        return torch.cat([torch.stack(place) * (whole - extent), extent])
+        extent = torch.stack(drawn_extents(self.scale, self.ratio, images)).minimum(whole).clamp(min=1.0)
+        return torch.cat([torch.rand_like(extent) * (whole - extent), extent])
 
     def _matrix(self, draws: Tensor) -> Tensor:
         """From points of the result to points of the image: shape (N, 2, 3)."""

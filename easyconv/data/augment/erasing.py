@@ -8,6 +8,7 @@ from torch import Tensor
 
 from easyconv.arguments import check_number
 from easyconv.data.augment.checks import check_pair, check_range
+from easyconv.data.augment.draws import drawn_extents
 from easyconv.data.augment.transform import ImageTransform
 from easyconv.errors import ArgumentError
 
@@ -84,15 +85,12 @@ class RandomErasing(ImageTransform):
 
     def _draw(self, images: Tensor) -> Box:
         height, width = images.shape[-2:]
-        chosen, area, shape, down, across = torch.rand(5, len(images), device=images.device)
-        area = (self.scale[0] + (self.scale[1] - self.scale[0]) * area) * height * width
-        low, high = torch.tensor(self.ratio).log().tolist()
-        shape = (low + (high - low) * shape).exp()
+        chosen, down, across = torch.rand(3, len(images), device=images.device)
         covered = (chosen < self.p).long()
-        high_ = (area * shape).sqrt().round().long().clamp(1, height) * covered
-        wide = (area / shape).sqrt().round().long().clamp(1, width) * covered
-        top, left = (down * (height - high_ + 1)).long(), (across * (width - wide + 1)).long()
-        return Box(top, left, top + high_, left + wide)
+        wide, tall = drawn_extents(self.scale, self.ratio, images)
+        wide, tall = (wide.round().long().clamp(1, width) * covered, tall.round().long().clamp(1, height) * covered)
+        top, left = (down * (height - tall + 1)).long(), (across * (width - wide + 1)).long()
+        return Box(top, left, top + tall, left + wide)
 
 
 @dataclass(frozen=True)

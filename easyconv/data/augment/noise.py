@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from easyconv.arguments import check_number
 from easyconv.data.augment.checks import check_pair, check_range
+from easyconv.data.augment.draws import uniform
 from easyconv.data.augment.transform import ImageTransform
 from easyconv.errors import ArgumentError, DataError
 
@@ -83,8 +84,7 @@ class GaussianBlur(ImageTransform):
 
     def _draw(self, images: Tensor) -> Tensor:
         """Standard deviations, shape (N,)."""
-        low, high = self._range()
-        return low + (high - low) * torch.rand(len(images), device=images.device)
+        return uniform(*self._range(), images)
 
 
 def blurred(images: Tensor, window: Sequence[int], sigmas: Tensor) -> Tensor:
@@ -95,20 +95,12 @@ def blurred(images: Tensor, window: Sequence[int], sigmas: Tensor) -> Tensor:
         raise DataError(
             f"GaussianBlur needs images larger than half its window {tuple(window)}, got {(height, width)}."
         )
-    padded = functional.pad(images, (across, across, down, down), mode="reflect").view(
-        1, batch * channels, -1, width + 2 * across
-    )
+    padded = functional.pad(images, (across, across, down, down), mode="reflect").flatten(0, 1)[None]
+    kernels = [_gaussians(extent, sigmas).repeat_interleave(channels, 0).to(images.dtype) for extent in window]
     # Every channel of every image is a group of its own, and so has a kernel of its own.
-    for extent, shape in zip(window, ((-1, 1), (1, -1)), strict=True):
-        kernels = _gaussians(extent, sigmas).repeat_interleave(channels, 0).to(images.dtype)
-        padded = functional.conv2d(
-            padded, kernels.view(batch * channels, 1, *_shape(extent, shape)), groups=batch * channels
-        )
-    return padded.view(batch, channels, height, width)
-
-
-def _shape(extent: int, shape: tuple[int, int]) -> tuple[int, int]:
-    return (extent, 1) if shape[0] == -1 else (1, extent)
+    groups = batch * channels
+    blurred_down = functional.conv2d(padded, kernels[0][:, None, :, None], groups=groups)
+    return functional.conv2d(blurred_down, kernels[1][:, None, None, :], groups=groups).view_as(images)
 
 
 def _gaussians(extent: int, sigmas: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from easyconv.arguments import check_number
 from easyconv.data.augment.checks import check_range, check_spread
+from easyconv.data.augment.draws import uniform
 from easyconv.data.augment.geometry import forward_points, inverse, sample, to_matrix
 from easyconv.data.augment.transform import GeometricTransform, Position
 from easyconv.errors import ArgumentError
@@ -93,10 +94,8 @@ class RandomAffine(_Warp):
         shear = check_spread("shear", self.shear, 0.0)
         degrees = check_spread("degrees", self.degrees, 0.0)
         ranges = [degrees, (-across, across), (-down, down), self.scale, shear, shear]
-        low, high = torch.tensor(ranges, dtype=torch.float32, device=images.device).T[:, :, None]
-        drawn = low + (high - low) * torch.rand(6, len(images), device=images.device)
-        # Whole pixels, as in torchvision.
-        return Angles(drawn[0], drawn[1].round(), drawn[2].round(), *drawn[3:])
+        angle, x, y, *rest = (uniform(low, high, images) for low, high in ranges)
+        return Angles(angle, x.round(), y.round(), *rest)  # whole pixels, as in torchvision
 
     def _draw(self, images: Tensor, at: Position) -> Tensor:
         return affine_matrix(self._draw_angles(images), images.shape[-2], images.shape[-1])
@@ -130,8 +129,7 @@ class RandomRotation(_Warp):
         check_number("fill", self.fill, minimum=0, maximum=1)
 
     def _draw_angles(self, images: Tensor) -> Tensor:
-        low, high = check_spread("degrees", self.degrees, 0.0)
-        return low + (high - low) * torch.rand(len(images), device=images.device)
+        return uniform(*check_spread("degrees", self.degrees, 0.0), images)
 
     def _draw(self, images: Tensor, at: Position) -> Tensor:
         angle = self._draw_angles(images)

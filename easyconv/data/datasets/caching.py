@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from easyconv.data.datasets.array_split import ArraySplit
 from easyconv.data.datasets.targets import wrapping
+from easyconv.data.pictures.reading import read_picture
 from easyconv.data.sources.chance import first_random
 from easyconv.data.sources.convert import is_picture
 from easyconv.data.sources.workers import loader
@@ -140,11 +141,8 @@ def _check(dataset: Any) -> None:
 def _outline(sample: Any) -> str:
     if isinstance(sample, (tuple, list)):
         return f"a {type(sample).__name__} of {len(sample)}"
-    return (
-        f"one {type(sample).__name__} ({', '.join(map(repr, sample))})"
-        if isinstance(sample, dict)
-        else (f"one {type(sample).__name__}")
-    )
+    keys = f" with the keys {', '.join(map(repr, sample))}" if isinstance(sample, dict) else ""
+    return f"one {type(sample).__name__}{keys}"
 
 
 def _refuse_random(dataset: Any) -> None:
@@ -163,13 +161,22 @@ def _collate(samples: list[Any]) -> tuple[Tensor, Any]:
         if image.shape != images[0].shape:
             raise DataError(_shapes_differ(tuple(images[0].shape), tuple(image.shape)))
     targets = [sample[1] for sample in samples] if len(samples[0]) > 1 else None
-    return torch.stack(images), None if targets is None else _like(targets[0], default_collate(targets))
+    return torch.stack(images), None if targets is None else _stacked(targets)
+
+
+def _stacked(targets: list[Any]) -> Any:
+    """The targets of some samples; data sets give the one box of an image as a table of one row."""
+    stacked = default_collate(targets)
+    if type(targets[0]).__name__ == "BoundingBoxes" and tuple(targets[0].shape) == (1, 4):
+        stacked = stacked[:, 0]
+    return _like(targets[0], stacked)
 
 
 def _as_tensor(image: Any) -> Tensor:
     if is_picture(image):
-        pixels = np.array(image.convert("RGB") if image.mode in ("P", "RGBA", "CMYK") else image)
-        return torch.from_numpy(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1).copy())
+        grey = image.mode.startswith(("1", "L", "I", "F"))
+        pixels = np.array(read_picture(image, channels=1 if grey else 3))
+        return torch.from_numpy(pixels[None] if grey else pixels.transpose(2, 0, 1).copy())
     tensor = torch.as_tensor(image).as_subclass(Tensor)
     if tensor.dim() == 2:
         return tensor[None]

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -176,13 +177,9 @@ def _from_csv(file: Path) -> list[tuple[str, Any]]:
     first = rows[0][0]
     headed = "." not in first and any("." in row[0] for row in rows[1:])
     found = [(row[0].strip(), row[1].strip()) for row in (rows[1:] if headed else rows)]
-    twice = (
-        next((name for number, (name, _) in enumerate(found) if name in {n for n, _ in found[:number]}), None)
-        if (len({name for name, _ in found}) < len(found))
-        else None
-    )
-    if twice is not None:
-        raise DataError(f"The file of labels {str(file)!r} has two rows for {twice!r}. Each picture has one label.")
+    name, count = Counter(name for name, _ in found).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"The file of labels {str(file)!r} has {count} rows for {name!r}. Each picture has one label.")
     whole = all(_is_whole(label) for _, label in found)
     return [(name, int(label) if whole else label) for name, label in found]
 

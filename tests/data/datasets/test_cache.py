@@ -86,6 +86,18 @@ def test_masks_stay_masks():
     assert torch.equal(split.targets.as_subclass(torch.Tensor), torch.from_numpy(PIXELS[..., 0] > 100))
 
 
+def test_boxes_and_odd_pictures():
+    class Found(Pictures):
+        def __getitem__(self, index):
+            picture = PIL.Image.fromarray(self.pixels[index]).convert(["1", "I", "LA", "F"][index % 4])
+            return picture, tv_tensors.BoundingBoxes([[1, 2, 3, 4 + index % 2]], format="XYXY", canvas_size=(6, 5))
+
+    split = ec.data.cache(Found())
+    assert split.images.shape == (300, 1, 6, 5)
+    assert isinstance(split.targets, tv_tensors.BoundingBoxes)
+    assert split.targets[:2].tolist() == [[1, 2, 3, 4], [1, 2, 3, 5]]
+
+
 def test_workers_read_the_same():
     assert torch.equal(ec.data.cache(Pictures(), num_workers=2).images, ec.data.cache(Pictures()).images)
 

@@ -140,7 +140,7 @@ def without(table, name):
         (lambda folder, table: written(folder, "a.json", "{"), DataError, "is no JSON"),
         (lambda folder, table: written(folder, "a.csv", ""), DataError, "is empty"),
         (lambda folder, table: written(folder, "a.csv", "01.png\n"), DataError, r"has no label in row 1: \['01.png'\]"),
-        (lambda folder, table: written(folder, "a.csv", "01.png,a\n01.png,b\n"), DataError, "two rows for '01.png'"),
+        (lambda folder, table: written(folder, "a.csv", "01.png,a\n01.png,b\n"), DataError, "has 2 rows for '01.png'"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(tmp_path, make, error, text):
