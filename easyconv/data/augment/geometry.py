@@ -118,5 +118,5 @@ def _grid(matrix: Tensor, size: tuple[int, int], whole: Sequence[int]) -> Tensor
         return torch.stack([plane(rows[0], 2 / whole[1], -1.0), plane(rows[1], 2 / whole[0], -1.0)], -1)
     depth = plane(rows[2], 1.0, 0.0)
     places = [plane(row, 2 / extent, 0.0) / depth - 1 for row, extent in zip(rows, (whole[1], whole[0]), strict=False)]
-    # On the horizon of a perspective there is no point of the image: that is outside.
-    return torch.stack(places, -1).nan_to_num(_OUTSIDE, _OUTSIDE, _OUTSIDE)
+    # On the horizon of a perspective there is no point of the image, and beyond it only what lies behind the eye.
+    return torch.where((depth > 0)[..., None], torch.stack(places, -1), _OUTSIDE)

@@ -222,8 +222,10 @@ def perspective_matrix(result: Tensor, image: Tensor) -> Tensor:
         [g, h, unit],
     ])  # fmt: skip
     size = torch.cat([image[2].double(), image.new_ones(1).double()])
-    back = inverse(square_to_result) * size[:, None]
-    return (back / back[:, 2:, 2:]).to(result.dtype)
+    back = inverse(square_to_result)
+    # The depth is positive in the quadrilateral then, and negative beyond the horizon.
+    sign = (back[:, 2] * square_to_result[:, :, 2]).sum(1).sign()
+    return (back * size[:, None] * sign[:, None, None]).to(result.dtype)
 
 
 def _cross(one: Tensor, two: Tensor) -> Tensor:

@@ -202,6 +202,15 @@ def test_perspective_is_torchvisions():
     assert (corners[:, 2] <= torch.tensor([19.0, 23.0])).all()
 
 
+def test_beyond_the_horizon_there_is_nothing():
+    # The lines of the upper and lower edge meet within the picture, to the right of the quadrilateral.
+    corners = torch.tensor([[[0.0, 0.0], [4.0, 9.0], [4.0, 11.0], [0.0, 20.0]]])
+    matrix = warping.perspective_matrix(corners, torch.tensor([[0.0, 0.0], [20.0, 0.0], [20.0, 20.0], [0.0, 20.0]]))
+    tilted = geometry.sample(torch.ones(1, 1, 20, 20), matrix, (20, 20))[0, 0]
+    assert (tilted[9:11, 1:4] == 1).all()
+    assert (tilted[:, 6:] == 0).all()
+
+
 def test_perspective_maps_corners_to_corners():
     result = torch.tensor([[[1.0, 2.0], [9.0, 0.0], [10.0, 8.0], [0.0, 7.0]]])
     image = torch.tensor([[0.0, 0.0], [10.0, 0.0], [10.0, 8.0], [0.0, 8.0]])
