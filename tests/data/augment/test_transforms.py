@@ -203,13 +203,11 @@ def test_perspective_is_torchvisions():
 
 
 def test_beyond_the_horizon_there_is_nothing():
-    corners = torch.tensor([[[8.0, 9.0], [13.0, 5.0], [12.0, 15.0], [1.0, 13.0]]])
-    square = torch.tensor([[0.0, 0.0], [20.0, 0.0], [20.0, 20.0], [0.0, 20.0]])
-    matrix = warping.perspective_matrix(corners, square)
-    tilted = geometry.sample(torch.ones(1, 1, 20, 20), matrix, (20, 20))[0, 0]
-    rows, columns = (tilted > 0.5).nonzero().unbind(1)
-    # The picture lies between its corners; a mirror image of it stood beside it, behind the eye, if nobody looked.
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (5, 14, 1, 12)
+    # The horizon is the line x = 10; what this map finds to the right of it lies behind the eye.
+    matrix = torch.tensor([[[-1.0, 0.0, 10.0], [0.0, -1.0, 0.0], [-0.1, 0.0, 1.0]]])
+    behind = geometry.map_points(torch.tensor([[[15.0, 5.0]]]), matrix)
+    assert behind.tolist() == [[[10.0, 10.0]]]
+    assert (geometry.sample(torch.ones(1, 1, 20, 20), matrix, (20, 20)) == 0).all()
 
 
 def test_perspective_maps_corners_to_corners():
