@@ -410,7 +410,7 @@ KINDS = [
     ),
     Case(
         "text labels with validation_split",
-        lambda b: b.fit(y=["cat", "dog", "cow"] * 8, validation_split=0.25),
+        lambda b: b.fit(y=["cat", "dog", "cow"] * 8, validation_split=0.25, seed=0),
         DataTypeError,
         (
             "y must hold numbers, got text such as 'cat'.",
