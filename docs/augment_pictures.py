@@ -30,6 +30,7 @@ EXAMPLES = {
     "PCALighting": ec.augment.PCALighting.imagenet(1.0),
     "RandAugment": ec.augment.RandAugment(2, 15),
     "RandomAffine": ec.augment.RandomAffine(15, (0.15, 0.15), (0.8, 1.2), 10),
+    "RandomApply": ec.augment.RandomApply(ec.augment.GaussianBlur(9, 2.0)),
     "RandomCrop": ec.augment.RandomCrop(SIDE, padding=16),
     "RandomErasing": ec.augment.RandomErasing(1.0, value="random"),
     "RandomPerspective": ec.augment.RandomPerspective(0.5, p=1.0),

@@ -1,5 +1,6 @@
 """Transforms of whole batches of images on their device, drawn for each sample by itself."""
 
+from easyconv.data.augment.chance import RandomApply
 from easyconv.data.augment.color import ColorJitter
 from easyconv.data.augment.crops import CenterCrop, RandomCrop, RandomResizedCrop, Resize
 from easyconv.data.augment.erasing import Cutout, RandomErasing
@@ -31,6 +32,7 @@ __all__ = [
     "Position",
     "RandAugment",
     "RandomAffine",
+    "RandomApply",
     "RandomCrop",
     "RandomErasing",
     "RandomHorizontalFlip",

@@ -1,5 +1,6 @@
 """Brightness, contrast, saturation and hue, changed at random for each image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from easyconv.errors import ArgumentError, DataError
 
 __all__ = ["ColorJitter"]
 
+_IDLE = (1.0, 1.0, 1.0, 0.0)
 Amount = float | tuple[float, float]
 _GREY = (0.2989, 0.587, 0.114)
 """Shares of red, green and blue in brightness, as torchvision has them (ITU-R 601)."""
@@ -50,7 +52,8 @@ class ColorJitter(ImageTransform):
 
     def change(self, images: Tensor) -> Tensor:
         """The images, changed."""
-        return jittered(images, *self._draw(images))
+        idle = [low == high == rest for (low, high), rest in zip(self._ranges(), _IDLE, strict=True)]
+        return jittered(images, *self._draw(images), used=[number for number in range(4) if not idle[number]])
 
     def _ranges(self) -> list[tuple[float, float]]:
         names = ("brightness", "contrast", "saturation")
@@ -61,19 +64,17 @@ class ColorJitter(ImageTransform):
     def _draw(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Four amounts for each image, and the order in which they are applied: both of shape (4, N)."""
         amounts = torch.stack([uniform(low, high, images) for low, high in self._ranges()])
-        order = torch.rand(4, len(images), device=images.device).argsort(0)
-        return amounts, order
+        # The order comes from the CPU's generator: who goes where must be known without waiting for the device.
+        return amounts, torch.rand(4, len(images)).argsort(0)
 
 
-def jittered(images: Tensor, amounts: Tensor, order: Tensor) -> Tensor:
-    """Images changed by amounts of their own in orders of their own: see `ColorJitter`."""
+def jittered(images: Tensor, amounts: Tensor, order: Tensor, used: Sequence[int]) -> Tensor:
+    """Images changed by amounts of their own in orders of their own, those of the four changes that are used."""
     operations = (brightened, contrasted, saturated, turned)
-    idle = torch.tensor([1.0, 1.0, 1.0, 0.0], device=images.device)
-    used = [number for number in range(4) if bool((amounts[number] != idle[number]).any())]
     images = images.clone()
     for place in range(4):
         for number in used:
-            chosen = (order[place] == number).nonzero().flatten()
+            chosen = (order[place] == number).nonzero().flatten().to(images.device)
             images[chosen] = operations[number](images[chosen], amounts[number][chosen].to(images.dtype))
     return images
 

@@ -16,6 +16,7 @@ from easyconv.errors import ArgumentError, DataError
 
 __all__ = ["CenterCrop", "RandomCrop", "RandomResizedCrop", "Resize", "crops_of"]
 
+_TRIES = 10
 _PADDING_MODES = ("constant", "edge", "reflect")
 _TORCH_NAMES = {"edge": "replicate"}
 
@@ -106,12 +107,9 @@ class RandomCrop(GeometricTransform):
 
     def _cut(self, padded: Tensor, draws: Tensor) -> Tensor:
         height, width = check_pair("size", self.size)
-        batch, channels, _, whole_width = padded.shape
-        rows = draws[0][:, None] + torch.arange(height, device=padded.device)
-        columns = draws[1][:, None] + torch.arange(width, device=padded.device)
-        # One flat index per image, the same for all channels: gathering is then a single call.
-        index = (rows[:, :, None] * whole_width + columns[:, None, :]).view(batch, 1, -1).expand(-1, channels, -1)
-        return padded.reshape(batch, channels, -1).gather(2, index).view(batch, channels, height, width)
+        # A view of all windows that there are, of which one per image is copied.
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+        return windows[torch.arange(len(padded), device=padded.device), :, draws[0], draws[1]]
 
     def _move_points(self, points: Tensor, draws: Tensor, size: tuple[int, int]) -> Tensor:
         padding = torch.tensor(check_pair("padding", self.padding), device=points.device)
@@ -228,8 +226,9 @@ class RandomResizedCrop(GeometricTransform):
 
     Notes
     -----
-    torchvision draws up to ten times until a part fits into the image; here a part that does not fit is made narrower
-    or lower, and sampled bilinearly without antialiasing.
+    As in torchvision up to ten parts are drawn, of which the first that fits into the image is taken; where none does,
+    the largest one in the middle with a shape of the range. Places are not rounded to whole pixels. A part that shrinks
+    to less than half is sampled several times per pixel, and averaged.
 
     References
     ----------
@@ -255,8 +254,24 @@ class RandomResizedCrop(GeometricTransform):
     def _draw(self, images: Tensor, at: Position) -> Tensor:
         """Upper edge, left edge, height and width of each part, in pixels: shape (4, N)."""
         whole = torch.tensor(images.shape[-2:], dtype=torch.float32, device=images.device)[:, None]
-        extent = torch.stack(drawn_extents(self.scale, self.ratio, images)).minimum(whole).clamp(min=1.0)
+        extent = self._largest(images)
+        for _ in range(_TRIES):
+            drawn = torch.stack(drawn_extents(self.scale, self.ratio, images))
+            # The last that fits of many is drawn like the first.
+            extent = torch.where((drawn <= whole).all(0), drawn, extent)
         return torch.cat([torch.rand_like(extent) * (whole - extent), extent])
+
+    def _largest(self, images: Tensor) -> Tensor:
+        """Height and width of the largest part with a shape of the range: shape (2, N)."""
+        height, width = images.shape[-2:]
+        shape = min(max(width / height, self.ratio[0]), self.ratio[1])
+        fitting = (min(height, width / shape), min(width, height * shape))
+        return torch.tensor(fitting, device=images.device)[:, None].expand(2, len(images))
+
+    def _oversampled(self, images: Tensor) -> int:
+        """How often a pixel is sampled each way, by how much the largest part shrinks."""
+        factors = [whole / new for whole, new in zip(images.shape[-2:], check_pair("size", self.size), strict=True)]
+        return max(1, int(max(factors) * self.scale[1] ** 0.5))
 
     def _matrix(self, draws: Tensor) -> Tensor:
         """From points of the result to points of the image: shape (N, 2, 3)."""
@@ -266,7 +281,8 @@ class RandomResizedCrop(GeometricTransform):
         return to_matrix([[wide / width, zero, left], [zero, high / height, top]])
 
     def _move(self, images: Tensor, draws: Tensor) -> Tensor:
-        return sample(images, self._matrix(draws), check_pair("size", self.size), border="edge")
+        times = self._oversampled(images)
+        return sample(images, self._matrix(draws), check_pair("size", self.size), border="edge", times=times)
 
     def _move_mask(self, pixels: Tensor, draws: Tensor) -> Tensor:
         return sample(pixels, self._matrix(draws), check_pair("size", self.size), nearest=True)

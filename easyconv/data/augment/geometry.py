@@ -71,6 +71,7 @@ def sample(
     nearest: bool = False,
     border: str = "constant",
     fill: float = 0.0,
+    times: int = 1,
 ) -> Tensor:
     """Images of ``size`` whose pixels are looked up through ``matrix``.
 
@@ -88,6 +89,8 @@ def sample(
         What lies outside: ``fill``, or the pixel at the border.
     fill : float, default 0.0
         Value outside, in the unit of the images.
+    times : int, default 1
+        How often each pixel of the result is sampled each way; their mean is taken.
 
     Examples
     --------
@@ -95,13 +98,21 @@ def sample(
     >>> torch.equal(sample(image, torch.eye(3)[None], (2, 2)), image)
     True
     """
-    grid = _grid(matrix, size, images.shape[-2:])
+    grid = _grid(_finer(matrix, times), (size[0] * times, size[1] * times), images.shape[-2:])
     exact = images if images.is_floating_point() else images.to(torch.float32)
     mode, padding = "nearest" if nearest else "bilinear", "border" if border == "edge" else "zeros"
     shifted = exact - fill if fill and border != "edge" else exact  # grid_sample fills with zeros only
     found = functional.grid_sample(shifted, grid.to(exact.dtype), mode, padding, align_corners=False)
     found = found + fill if fill and border != "edge" else found
+    found = functional.avg_pool2d(found, times) if times > 1 else found
     return found if images.is_floating_point() else found.round().clamp(0, 255).to(images.dtype)
+
+
+def _finer(matrix: Tensor, times: int) -> Tensor:
+    """The same map from points of a result that is so many times as large."""
+    if times == 1:
+        return matrix
+    return matrix * matrix.new_tensor([1 / times, 1 / times, 1.0])
 
 
 def _grid(matrix: Tensor, size: tuple[int, int], whole: Sequence[int]) -> Tensor:

@@ -54,6 +54,9 @@ class _Mixing(Transform):
         share = mix.share.to(rows.dtype).view(-1, *[1] * (rows.dim() - 1))
         return mixed, share * rows + (1 - share) * rows[mix.partner]
 
+    def _check_values_of(self, targets: Tensor) -> None:
+        """Refuse floating targets that cannot be mixed by shares."""
+
     @abstractmethod
     def _mix(self, images: Tensor, mix: Mix) -> tuple[Tensor, Mix]:
         """The images mixed, with the shares that came of it."""
@@ -71,6 +74,7 @@ class _Mixing(Transform):
                 f"{name} mixes labels of classes, got {type(targets).__name__}. Leave it out for such targets."
             )
         if targets.is_floating_point():
+            self._check_values_of(targets)
             return targets
         labels = targets[:, 0] if targets.dim() == 2 and targets.shape[1] == 1 else targets
         if labels.dim() != 1:
@@ -159,6 +163,13 @@ class CutMix(_Mixing):
     >>> labels.sum(1)
     tensor([1., 1., 1., 1.])
     """
+
+    def _check_values_of(self, targets: Tensor) -> None:
+        if targets.dim() > 2:
+            raise DataError(
+                f"CutMix mixes labels by areas, and targets of shape {tuple(targets.shape)} have places of their own. "
+                "Take MixUp, which mixes them like images."
+            )
 
     def _mix(self, images: Tensor, mix: Mix) -> tuple[Tensor, Mix]:
         height, width = images.shape[-2:]

@@ -18,8 +18,8 @@ class _Operation(NamedTuple):
     """One of the list: how strong it is at most, whether chance gives it a sign, and what it does."""
 
     name: str
-    strength: Callable[[float, int], float]
-    """From the share of the greatest magnitude, and the width of the image."""
+    strength: Callable[[float, int, int], float]
+    """From the share of the greatest magnitude, and height and width of the image."""
     signed: bool
     apply: Callable[[Any, Tensor, float], Tensor]
     """From torchvision's functions, images and a strength to images."""
@@ -43,23 +43,27 @@ def _degrees(tangent: float) -> float:
     return float(torch.rad2deg(torch.atan(torch.tensor(tangent, dtype=torch.float64))))
 
 
-def _of(scale: float) -> Callable[[float, int], float]:
-    return lambda share, width: scale * share
+def _of(scale: float) -> Callable[[float, int, int], float]:
+    return lambda share, height, width: scale * share
 
 
 OPERATIONS = (
     _Operation("Identity", _of(0.0), False, lambda f, x, s: x),
     _Operation("ShearX", _of(0.3), True, lambda f, x, s: _affine(f, x, shear=(_degrees(s), 0.0))),
     _Operation("ShearY", _of(0.3), True, lambda f, x, s: _affine(f, x, shear=(0.0, _degrees(s)))),
-    _Operation("TranslateX", lambda p, width: 150.0 / 331.0 * width * p, True, lambda f, x, s: _affine(f, x, x=s)),
-    _Operation("TranslateY", lambda p, width: 150.0 / 331.0 * width * p, True, lambda f, x, s: _affine(f, x, y=s)),
+    _Operation(
+        "TranslateX", lambda p, height, width: 150.0 / 331.0 * width * p, True, lambda f, x, s: _affine(f, x, x=s)
+    ),
+    _Operation(
+        "TranslateY", lambda p, height, width: 150.0 / 331.0 * height * p, True, lambda f, x, s: _affine(f, x, y=s)
+    ),
     _Operation("Rotate", _of(30.0), True, lambda f, x, s: f.rotate(x, s)),
     _Operation("Brightness", _of(0.9), True, lambda f, x, s: f.adjust_brightness(x, 1.0 + s)),
     _Operation("Color", _of(0.9), True, lambda f, x, s: f.adjust_saturation(x, 1.0 + s)),
     _Operation("Contrast", _of(0.9), True, lambda f, x, s: f.adjust_contrast(x, 1.0 + s)),
     _Operation("Sharpness", _of(0.9), True, lambda f, x, s: f.adjust_sharpness(x, 1.0 + s)),
-    _Operation("Posterize", lambda p, width: 8 - round(4 * p), False, lambda f, x, s: f.posterize(x, int(s))),
-    _Operation("Solarize", lambda p, width: 1.0 - p, False, lambda f, x, s: f.solarize(x, s)),
+    _Operation("Posterize", lambda p, height, width: 8 - round(4 * p), False, lambda f, x, s: f.posterize(x, int(s))),
+    _Operation("Solarize", lambda p, height, width: 1.0 - p, False, lambda f, x, s: f.solarize(x, s)),
     _Operation("AutoContrast", _of(0.0), False, lambda f, x, s: f.autocontrast(x)),
     _Operation("Equalize", _of(0.0), False, lambda f, x, s: f.equalize(x)),
 )
@@ -122,21 +126,22 @@ class RandAugment(ImageTransform):
         return self._applied(images, self._draw(images))
 
     def _draw(self, images: Tensor) -> Choice:
-        shape, device = (len(images), self.num_ops), images.device
-        sign = torch.randint(2, shape, device=device) * 2 - 1
-        return Choice(torch.randint(len(OPERATIONS), shape, device=device), sign)
+        """From the CPU's generator, so that nobody has to wait for the device to know who goes where."""
+        shape = len(images), self.num_ops
+        sign = torch.randint(2, shape) * 2 - 1
+        return Choice(torch.randint(len(OPERATIONS), shape), sign)
 
     def _applied(self, images: Tensor, choice: Choice) -> Tensor:
         from torchvision.transforms.v2 import functional
 
         images = images.clone()
-        share = self.magnitude / (self.num_magnitude_bins - 1)
-        signs = choice.sign * torch.tensor([o.signed for o in OPERATIONS], device=images.device)[choice.operation]
+        share, size = self.magnitude / (self.num_magnitude_bins - 1), images.shape[-2:]
+        signs = choice.sign * torch.tensor([operation.signed for operation in OPERATIONS])[choice.operation]
         for step in range(self.num_ops):
             groups = torch.stack([choice.operation[:, step], signs[:, step]], 1)
             for number, sign in torch.unique(groups, dim=0).tolist():
-                rows = ((groups[:, 0] == number) & (groups[:, 1] == sign)).nonzero().flatten()
+                rows = (groups == torch.tensor([number, sign])).all(1).nonzero().flatten().to(images.device)
                 operation = OPERATIONS[number]
-                strength = operation.strength(share, images.shape[-1]) * (sign if operation.signed else 1)
+                strength = operation.strength(share, *size) * (sign if operation.signed else 1)
                 images[rows] = operation.apply(functional, images[rows], strength).clamp(0, 1)
         return images

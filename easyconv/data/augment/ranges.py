@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from easyconv.data.augment.chance import RandomApply
 from easyconv.data.augment.normalization import Normalize
 from easyconv.data.augment.transform import Compose, Foreign, ImageTransform, Transform
 from easyconv.errors import ArgumentError
@@ -17,6 +18,8 @@ def flat(transform: Transform) -> list[Transform]:
     >>> flat(Compose(Compose(Normalize([0], [1])), Compose()))
     [Normalize(mean=(0.0,), std=(1.0,))]
     """
+    if isinstance(transform, RandomApply):
+        return flat(transform.transform)
     if not isinstance(transform, Compose):
         return [transform]
     return [part for inner in transform.transforms for part in flat(inner)]

@@ -1,13 +1,14 @@
-"""What moves along with images: masks and boxes of ``torchvision.tv_tensors``, anywhere in nested targets."""
+"""What moves along with images: masks, boxes and key points of ``torchvision.tv_tensors``, nested or not."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from easyconv.errors import DataError
+from easyconv.nested import leaves, map_tree
 
 __all__ = ["Motion", "has_moving", "map_moving"]
 
@@ -20,7 +21,10 @@ def has_moving(targets: Any) -> bool:
     >>> has_moving(torch.tensor([0, 1]))
     False
     """
-    return any(kind is not None for kind in _kinds(targets))
+    return any(_kind(leaf) is not None for _, leaf in leaves(targets))
+
+
+_UPRIGHT = ("XYXY", "XYWH", "CXCYWH")
 
 
 class Motion(NamedTuple):
@@ -32,14 +36,15 @@ class Motion(NamedTuple):
         Moves pixels of shape (N, C, H, W).
     points : callable
         Moves points (x, y) of shape (N, K, 2).
-    size : (int, int)
-        Height and width of the images afterwards; boxes are clipped to it.
+    before, size : (int, int)
+        Height and width of the images before and afterwards; boxes are clipped to the latter.
     images : int
         N, how many there are.
     """
 
     mask: Callable[[Tensor], Tensor]
     points: Callable[[Tensor], Tensor]
+    before: tuple[int, int]
     size: tuple[int, int]
     images: int
 
@@ -52,29 +57,20 @@ def map_moving(motion: Motion, targets: Any) -> Any:
     motion : Motion
         What happened to the images.
     targets : tensor, or nested tuple or dict
-        Masks have the shape (N, H, W) or (N, C, H, W), boxes (N, 4): one box per image.
+        Masks have the shape (N, H, W) or (N, C, H, W), boxes (N, 4): one box per image; key points (N, ..., 2).
 
     Raises
     ------
     DataError
         For masks and boxes of other shapes.
     """
-    if isinstance(targets, Mapping):
-        return {key: map_moving(motion, part) for key, part in targets.items()}
-    if isinstance(targets, (tuple, list)):
-        return type(targets)(map_moving(motion, part) for part in targets)
-    kind = _kind(targets)
-    if kind == "Mask":
-        return _moved_mask(motion, targets)
-    return _moved_boxes(motion, targets) if kind == "BoundingBoxes" else targets
+    return map_tree(lambda leaf: _moved(motion, leaf), targets)
 
 
-def _kinds(targets: Any) -> list[str | None]:
-    if isinstance(targets, Mapping):
-        return [kind for part in targets.values() for kind in _kinds(part)]
-    if isinstance(targets, (tuple, list)):
-        return [kind for part in targets for kind in _kinds(part)]
-    return [_kind(targets)]
+def _moved(motion: Motion, leaf: Any) -> Any:
+    moves = {"Mask": _moved_mask, "BoundingBoxes": _moved_boxes, "KeyPoints": _moved_points}
+    kind = _kind(leaf)
+    return leaf if kind is None else moves[kind](motion, leaf)
 
 
 def _kind(leaf: Any) -> str | None:
@@ -82,19 +78,34 @@ def _kind(leaf: Any) -> str | None:
     module = sys.modules.get("torchvision.tv_tensors")
     if module is None:
         return None
-    return next((name for name in ("Mask", "BoundingBoxes") if isinstance(leaf, getattr(module, name))), None)
+    names = (name for name in ("Mask", "BoundingBoxes", "KeyPoints") if hasattr(module, name))
+    return next((name for name in names if isinstance(leaf, getattr(module, name))), None)
 
 
 def _moved_mask(motion: Motion, mask: Any) -> Any:
     from torchvision import tv_tensors
 
     pixels = mask.as_subclass(Tensor)
-    if pixels.dim() not in (3, 4) or len(pixels) != motion.images:
+    if pixels.dim() not in (3, 4) or len(pixels) != motion.images or tuple(pixels.shape[-2:]) != motion.before:
         raise DataError(
-            f"Masks must have the shape (N, H, W) or (N, C, H, W) with N = {motion.images}, got {tuple(pixels.shape)}."
+            "Masks must have the shape (N, H, W) or (N, C, H, W) of their images, here with N = "
+            f"{motion.images}, H = {motion.before[0]} and W = {motion.before[1]}, got {tuple(pixels.shape)}."
         )
     moved = motion.mask(pixels[:, None])[:, 0] if pixels.dim() == 3 else motion.mask(pixels)
     return tv_tensors.wrap(moved, like=mask)
+
+
+def _moved_points(motion: Motion, points: Any) -> Any:
+    from torchvision import tv_tensors
+
+    places = points.as_subclass(Tensor)
+    if places.dim() < 2 or len(places) != motion.images or places.shape[-1] != 2:
+        raise DataError(
+            f"Key points must have the shape (N, ..., 2) with N = {motion.images}, got {tuple(places.shape)}."
+        )
+    moved = motion.points(places.reshape(len(places), -1, 2).float()).view(places.shape)
+    kept = moved if places.is_floating_point() else moved.round()
+    return tv_tensors.KeyPoints(kept.to(places.dtype), canvas_size=motion.size)
 
 
 def _moved_boxes(motion: Motion, boxes: Any) -> Any:
@@ -105,6 +116,8 @@ def _moved_boxes(motion: Motion, boxes: Any) -> Any:
         raise DataError(
             f"Boxes must have the shape (N, 4), one per image, with N = {motion.images}, got {tuple(boxes.shape)}."
         )
+    if boxes.format.name not in _UPRIGHT:
+        raise DataError(f"Boxes must be upright ({', '.join(_UPRIGHT)}), got the format {boxes.format.name}.")
     size = motion.size
     corners = convert_bounding_box_format(boxes, new_format="XYXY").as_subclass(Tensor).float()
     moved = motion.points(corners[:, [0, 1, 2, 1, 2, 3, 0, 3]].view(-1, 4, 2))

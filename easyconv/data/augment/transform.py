@@ -130,6 +130,7 @@ class GeometricTransform(Transform):
         motion = Motion(
             mask=lambda pixels: self._move_mask(pixels, draws),
             points=lambda points: self._move_points(points, draws, size),
+            before=size,
             size=(moved.shape[-2], moved.shape[-1]),
             images=len(images),
         )

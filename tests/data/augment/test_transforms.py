@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -144,6 +145,31 @@ def test_random_resized_crop_draws_areas_and_shapes():
     assert ((top + high <= 40 + 1e-4) & (left + wide <= 40 + 1e-4)).all()
 
 
+@pytest.mark.parametrize("size", [(40, 40), (40, 80), (30, 20)])
+def test_random_resized_crop_draws_parts_as_torchvision_does(size):
+    scale, ratio = (0.08, 1.0), (3 / 4, 4 / 3)
+    images = torch.rand(1, 1, *size)
+    _, _, high, wide = ec.augment.RandomResizedCrop(8)._draw(images.expand(6000, -1, -1, -1), Position())
+    torch.manual_seed(0)
+    theirs = torch.tensor([version_one.RandomResizedCrop.get_params(images[0], scale, ratio)[2:] for _ in range(3000)])
+    area = math.prod(size)
+    assert abs((high * wide).mean() - theirs.prod(1).float().mean()) / area < 0.02
+    assert abs((wide / high).log().mean() - (theirs[:, 1] / theirs[:, 0]).log().mean()) < 0.03
+
+
+def test_random_resized_crop_of_a_shape_that_never_fits_takes_the_middle():
+    crop = ec.augment.RandomResizedCrop(8, scale=(0.9, 1.0), ratio=(3.0, 3.0))
+    _, _, high, wide = crop._draw(X, Position())
+    assert torch.allclose(wide, torch.tensor(20.0))
+    assert torch.allclose(high, torch.tensor(20 / 3))
+
+
+def test_random_resized_crop_averages_what_shrinks():
+    stripes = (torch.arange(64) % 2).float().expand(1, 1, 64, 64)
+    small = ec.augment.RandomResizedCrop(8, scale=(1.0, 1.0), ratio=(1.0, 1.0))(stripes)
+    assert (small - 0.5).abs().max() < 0.01
+
+
 def test_random_resized_crop_of_everything_is_a_resize_without_antialias():
     whole = ec.augment.RandomResizedCrop((31, 33), scale=(1.0, 1.0), ratio=(20 / 24, 20 / 24))
     wanted = functional.interpolate(X, (31, 33), mode="bilinear", align_corners=False)
@@ -271,6 +297,26 @@ def test_masks_and_boxes_move_with_a_picture_of_them(transform):
         assert np.abs(np.array(seen) - box).max() <= 1.6
 
 
+def test_key_points_move_too():
+    points = tv_tensors.KeyPoints(torch.rand(COUNT, 5, 2) * 20, canvas_size=(24, 20))
+    _, moved = ec.augment.RandomHorizontalFlip(1.0)(X, points)
+    assert isinstance(moved, tv_tensors.KeyPoints)
+    torch.testing.assert_close(moved[..., 0].as_subclass(torch.Tensor), 20 - points[..., 0].as_subclass(torch.Tensor))
+    with pytest.raises(DataError, match=r"Key points must have the shape \(N, ..., 2\) with N = 40, got \(3, 2\)"):
+        ec.augment.CenterCrop(10)(X, tv_tensors.KeyPoints(torch.zeros(3, 2), canvas_size=(24, 20)))
+
+
+def test_named_tuples_stay_what_they_are():
+    class Both(NamedTuple):
+        mask: Any
+        label: Any
+
+    mask = tv_tensors.Mask(torch.zeros(COUNT, 24, 20, dtype=torch.uint8))
+    _, both = ec.augment.CenterCrop(10)(X, Both(mask, Y))
+    assert isinstance(both, Both)
+    assert both.mask.shape == (COUNT, 10, 10)
+
+
 def test_boxes_keep_their_format_and_type():
     boxes = tv_tensors.BoundingBoxes([[8, 12, 4, 6]], format="CXCYWH", canvas_size=(24, 20))
     _, moved = ec.augment.RandomHorizontalFlip(1.0)(X[:1], boxes)
@@ -287,8 +333,9 @@ def test_nested_targets_keep_their_form():
 
 
 def test_masks_and_boxes_of_other_shapes_are_refused():
-    with pytest.raises(DataError, match=r"Masks must have the shape .* got \(24,\)"):
-        ec.augment.CenterCrop(10)(X, tv_tensors.Mask(torch.zeros(24)))
+    for shape in ((24,), (COUNT, 20, 24), (3, 24, 20)):
+        with pytest.raises(DataError, match=r"Masks must have the shape .* N = 40, H = 24 and W = 20, got \("):
+            ec.augment.CenterCrop(10)(X, tv_tensors.Mask(torch.zeros(shape)))
     two = tv_tensors.BoundingBoxes(torch.zeros(2, 4), format="XYXY", canvas_size=(24, 20))
     with pytest.raises(
         DataError, match=r"Boxes must have the shape \(N, 4\), one per image, with N = 40, got \(2, 4\)"
@@ -504,6 +551,15 @@ def test_rows_and_values_are_mixed_as_they_are():
     assert ec.augment.MixUp(1.0)(X).shape == X.shape
 
 
+def test_dense_targets_are_mixed_like_images_or_not_at_all():
+    dense = torch.rand(COUNT, 2, 24, 20)
+    (partner, share), (_, targets) = mixed(ec.augment.MixUp(1.0), targets=dense)
+    share = share.view(-1, 1, 1, 1)
+    torch.testing.assert_close(targets, share * dense + (1 - share) * dense[partner])
+    with pytest.raises(DataError, match=r"CutMix mixes labels by areas, and targets of shape \(40, 2, 24, 20\)"):
+        ec.augment.CutMix(1.0)(X, dense)
+
+
 def test_mixing_takes_the_classes_from_the_data():
     data = ec.data.from_arrays((BYTES, Y), class_names=["a", "b", "c"])
     assert ec.augment.CutMix().fitted(data.train.facts).num_classes == 3
@@ -532,10 +588,10 @@ def test_operations_are_those_of_torchvisions_randaugment(number, sign):
     operation = policies.OPERATIONS[number]
     augment = ec.augment.RandAugment(1, 20, 31)
     rows = torch.full((4, 1), number)
-    images = torch.rand(4, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    images = torch.rand(4, 3, 40, 24, generator=torch.Generator().manual_seed(1))
     ours = augment._applied(images, policies.Choice(rows, torch.full((4, 1), sign)))
     space, signed = v2.RandAugment._AUGMENTATION_SPACE[operation.name]
-    magnitudes = space(31, 24, 24)
+    magnitudes = space(31, 40, 24)
     magnitude = 0.0 if magnitudes is None else float(magnitudes[20]) * (sign if signed else 1)
     theirs = v2.RandAugment()._apply_image_or_video_transform(
         images, operation.name, magnitude, interpolation=v2.InterpolationMode.NEAREST, fill={}
@@ -552,6 +608,27 @@ def test_every_operation_is_drawn_alike():
 
 
 # --- together ---------------------------------------------------------------------------------------------------------
+
+
+def test_random_apply_takes_some_and_leaves_the_others():
+    flip = ec.augment.RandomApply(ec.augment.RandomHorizontalFlip(1.0), p=0.3)
+    mask = tv_tensors.Mask(torch.arange(COUNT * 480).view(COUNT, 24, 20))
+    torch.manual_seed(0)
+    images, (moved, labels) = flip(X, (mask, Y))
+    turned = torch.tensor([not torch.equal(a, b) for a, b in zip(images, X, strict=True)])
+    assert 0 < turned.sum() < COUNT
+    assert torch.equal(images[turned], X[turned].flip(3))
+    assert isinstance(moved, tv_tensors.Mask)
+    plain = moved.as_subclass(torch.Tensor)
+    assert torch.equal(plain[turned], mask.as_subclass(torch.Tensor)[turned].flip(2))
+    assert torch.equal(plain[~turned], mask.as_subclass(torch.Tensor)[~turned])
+    assert torch.equal(labels, Y)
+    counts = [(ec.augment.RandomApply([lambda x: x * 0], p=0.3)(X).flatten(1).sum(1) == 0).sum() for _ in range(100)]
+    assert abs(sum(counts) / 4000 - 0.3) < 5 * math.sqrt(0.21 / 4000)
+    with pytest.raises(DataError, match=r"keep sizes and targets: of \(3, 24, 20\)"):
+        ec.augment.RandomApply(ec.augment.CenterCrop(10), p=1.0)(X)
+    fitted = ec.augment.RandomApply(ec.augment.Normalize()).fitted(ec.data.from_arrays((BYTES, Y)).train.facts)
+    assert fitted.transform.mean is not None
 
 
 def test_compose_and_foreign_transforms():
