@@ -101,7 +101,8 @@ class MixUp(_Mixing):
         they are, 1 is even. 0 mixes nothing.
     num_classes : int, optional
         Class numbers become rows of so many probabilities; by default as many as the data set has. Rows of
-        probabilities and floating targets are mixed as they are.
+        probabilities and floating targets are mixed as they are: so a net with one output (``loss="bce"``) wants labels
+        as floats.
 
     Raises
     ------

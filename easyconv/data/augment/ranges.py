@@ -1,13 +1,15 @@
-"""Transforms that clamp colours to [0, 1], and images that do not lie there."""
+"""What can be known of transforms beforehand: which cut off colours, and which move pixels."""
 
 from collections.abc import Iterable
 
 from easyconv.data.augment.chance import RandomApply
 from easyconv.data.augment.normalization import Normalize
-from easyconv.data.augment.transform import Compose, Foreign, ImageTransform, Transform
+from easyconv.data.augment.transform import Compose, Foreign, GeometricTransform, ImageTransform, Transform
 from easyconv.errors import ArgumentError
 
-__all__ = ["check_range", "flat"]
+__all__ = ["check_range", "flat", "moves_pixels"]
+
+_TORCHVISION_GEOMETRY = "torchvision.transforms.v2._geometry"
 
 
 def flat(transform: Transform) -> list[Transform]:
@@ -54,6 +56,22 @@ def check_range(transforms: Iterable[Transform], unit_range: bool) -> None:
             )
         if _normalizes(part):
             before = "a normalization"
+
+
+def moves_pixels(transform: Transform) -> bool:
+    """Whether masks and boxes have to move along with it.
+
+    Examples
+    --------
+    >>> from easyconv.data.augment.flips import RandomHorizontalFlip
+    >>> moves_pixels(Compose(RandomHorizontalFlip())), moves_pixels(Normalize([0], [1]))
+    (True, False)
+    """
+    return any(
+        isinstance(part, GeometricTransform)
+        or (isinstance(part, Foreign) and type(part.function).__module__ == _TORCHVISION_GEOMETRY)
+        for part in flat(transform)
+    )
 
 
 def _normalizes(part: Transform) -> bool:

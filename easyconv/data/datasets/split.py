@@ -11,11 +11,11 @@ from torch.utils.data import Dataset
 
 from easyconv.arguments import check_integer
 from easyconv.data.augment.normalization import Normalize
-from easyconv.data.augment.ranges import check_range, flat
+from easyconv.data.augment.ranges import check_range, flat, moves_pixels
 from easyconv.data.augment.transform import Position, Transform, as_transform
 from easyconv.data.datasets.facts import Facts
 from easyconv.data.datasets.rows import chosen_rows
-from easyconv.data.datasets.targets import checked_names, taken, titles_of, wrapping
+from easyconv.data.datasets.targets import checked_names, look_like_masks, taken, titles_of, wrapping
 from easyconv.data.pictures.format import PictureFormat
 from easyconv.data.preprocessing import PictureTransform, Preprocessing
 from easyconv.data.sources.batch import Batch
@@ -23,6 +23,7 @@ from easyconv.data.sources.pipeline import Pipeline
 from easyconv.data.sources.source import Source
 from easyconv.errors import ArgumentError, LengthError
 from easyconv.nested import rows_of
+from easyconv.notices import warn_user
 from easyconv.seed import kept_random_state, seed_all
 from easyconv.visualize import gallery
 
@@ -182,6 +183,11 @@ class Split(Dataset[Any], ABC):
         chance, calm = self._fitted(transforms), self._fitted(evaluation)
         for parts in (chance, calm):
             check_range(parts, self.facts.unit_range)
+        if look_like_masks(self.targets, self.size) and any(map(moves_pixels, [*chance, *calm])):
+            warn_user(
+                "The targets have a value for each pixel, and stay where they are while the images are moved. Make "
+                "masks of them, which move along: torchvision.tv_tensors.Mask(targets)."
+            )
         return self._with(self.pipeline.augmented(chance, calm))
 
     def prepare(self: S, *transforms: Any) -> S:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from easyconv.errors import ArgumentTypeError, LabelError, LengthError
-from easyconv.nested import map_tree
+from easyconv.nested import leaves, map_tree
 
-__all__ = ["checked_names", "taken", "titles_of", "wrapping"]
+__all__ = ["checked_names", "look_like_masks", "taken", "titles_of", "wrapping"]
 
 
 def taken(targets: Any, rows: Any) -> Any:
@@ -55,6 +55,17 @@ def checked_names(class_names: Sequence[str] | None, targets: Any) -> tuple[str,
             "0 on. Give each class a name."
         )
     return names
+
+
+def look_like_masks(targets: Any, size: tuple[int, int]) -> bool:
+    """Whether plain tensors have a value for each pixel of images of a size.
+
+    Examples
+    --------
+    >>> look_like_masks(torch.zeros(3, 8, 9), (8, 9)), look_like_masks(torch.zeros(3, 8), (8, 9))
+    (True, False)
+    """
+    return any(type(leaf) is Tensor and leaf.dim() > 2 and leaf.shape[-2:] == size for _, leaf in leaves(targets))
 
 
 def titles_of(targets: Any, class_names: Sequence[str] | None) -> list[str] | None:

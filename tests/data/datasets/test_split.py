@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Subset, random_split
 from torchvision import tv_tensors
+from torchvision.transforms import v2
 
 import easyconv as ec
 from easyconv.data.sources.batch import Batch
@@ -197,6 +198,14 @@ def test_masks_move_along_with_their_images():
     assert torch.equal(batch.x, IMAGES.flip(3).float() / 255)
     assert torch.equal(batch.y, masks.flip(3))
     assert type(batch.y) is torch.Tensor
+
+
+def test_plain_masks_are_noticed_where_pixels_move():
+    data = ec.data.from_arrays((IMAGES, IMAGES[:, 0].long()))
+    data.augment(ec.augment.GaussianNoise())
+    for transform in (ec.augment.RandomApply(ec.augment.RandomVerticalFlip()), v2.RandomHorizontalFlip()):
+        with pytest.warns(ec.errors.EasyconvWarning, match=r"stay where they are .*tv_tensors\.Mask\(targets\)"):
+            data.augment(transform)
 
 
 # --- what a split is --------------------------------------------------------------------------------------------------
