@@ -194,9 +194,9 @@ class Model(Predictor):
 
         Parameters
         ----------
-        x : tensor, array, list, Dataset, DataLoader or iterable of batches
-            Inputs, nested where the net has several; or a source of batches ``x``, ``(x, y)``,
-            ``(x, y, sample_weight)`` or dicts.
+        x : tensor, array, list, part of a data set, Dataset, DataLoader or iterable of batches
+            Inputs, nested where the net has several; a part of what `ec.data` makes, like ``data.train``; or a source
+            of batches ``x``, ``(x, y)``, ``(x, y, sample_weight)`` or dicts.
         y : tensor, array or list, optional
             Targets; left out where ``x`` brings them.
         batch_size : int, default 32

@@ -13,6 +13,8 @@ from easyconv.errors import ArgumentError, DataError, StateError
 
 __all__ = ["PCALighting"]
 
+_CHUNK = 256
+
 
 @dataclass(frozen=True)
 class PCALighting(ImageTransform):
@@ -110,8 +112,15 @@ class PCALighting(ImageTransform):
 
 def _components(images: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues of the covariance of the channels, the largest first, and their vectors in columns."""
-    channels = images.transpose(0, 1).flatten(1).double()
-    pixels = channels / 255 if images.dtype == torch.uint8 else channels
-    # torch.cov makes of one channel a number.
-    values, vectors = torch.linalg.eigh(torch.cov(pixels, correction=0).reshape(len(pixels), len(pixels)))
+    channels = images.shape[1]
+    sums = torch.zeros(channels, dtype=torch.float64)
+    products = torch.zeros(channels, channels, dtype=torch.float64)
+    for part in torch.split(images, _CHUNK):
+        pixels = part.transpose(0, 1).flatten(1).double() / (255 if images.dtype == torch.uint8 else 1)
+        sums += pixels.sum(1)
+        # Not a matrix product, whose last bits depend on where its operands lie in memory.
+        products += torch.stack([(pixels * row).sum(1) for row in pixels])
+    count = images.numel() / channels
+    mean = sums / count
+    values, vectors = torch.linalg.eigh(products / count - mean[:, None] * mean)
     return values.flip(0).clamp(min=0), vectors.flip(1)

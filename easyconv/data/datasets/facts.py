@@ -10,7 +10,7 @@ __all__ = ["Facts"]
 
 _MOST_READ = 10_000
 """Pictures in files that are read for the statistics; those in memory all count."""
-_SAMPLE = 5_000
+_SAMPLE, _LEAST_SAMPLE, _SAMPLE_PIXELS = 5_000, 100, 64 << 20
 _CHUNK = 2048
 
 
@@ -34,8 +34,11 @@ class Facts:
 
     @cached_property
     def images(self) -> Tensor:
-        """At most 5,000 pictures, evenly spaced."""
-        images: Tensor = self._split.pictures(_evenly(len(self._split), _SAMPLE))
+        """At most 5,000 pictures, evenly spaced; fewer where they are large: 64 MB of pixels."""
+        split = self._split
+        height, width = split.size
+        most = max(_LEAST_SAMPLE, min(_SAMPLE, _SAMPLE_PIXELS // (split.channels * height * width)))
+        images: Tensor = split.pictures(_evenly(len(split), most))
         return images
 
     @cached_property
