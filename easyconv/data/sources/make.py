@@ -117,25 +117,25 @@ def _make(x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool,
 def _of_loader(loader: Any) -> Source:
     """A loader of a split gives its pictures as they are kept; the split's transforms follow on whole batches."""
     source = LoaderSource(loader)
-    splits = _splits_in(loader.dataset)
-    if splits:
-        source.pipeline, source.preprocessing = splits[0].pipeline, splits[0].preprocessing
-    if any(split.pipeline != splits[0].pipeline for split in splits):
+    splits = _joined(loader.dataset)
+    pipelines = [None if split is None else split.pipeline for split in splits]
+    if any(pipeline != pipelines[0] for pipeline in pipelines):
         raise DataError(
             "The data sets that are joined have different transforms, and a batch would hold samples of both. Give all "
             "of them the same: augment() and normalize() with the same arguments."
         )
+    if splits[0] is not None:
+        source.pipeline, source.preprocessing = splits[0].pipeline, splits[0].preprocessing
     return source
 
 
-def _splits_in(dataset: Any) -> list[Any]:
-    """The splits that a data set of torch's is made of."""
+def _joined(dataset: Any) -> list[Any]:
+    """The data sets that one of torch's is made of: splits, and None for all others."""
     if isinstance(dataset, Located):
-        return _splits_in(dataset.dataset)
+        return _joined(dataset.dataset)
     if isinstance(dataset, ConcatDataset):
-        return [split for part in dataset.datasets for split in _splits_in(part)]
-    split = as_split(dataset)
-    return [] if split is None else [split]
+        return [split for part in dataset.datasets for split in _joined(part)]
+    return [as_split(dataset)]
 
 
 def holds_batches(x: Any, y: Any = None) -> bool:

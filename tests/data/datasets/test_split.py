@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Subset, random_split
+from torch.utils.data import DataLoader, Subset, TensorDataset, random_split
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -175,6 +175,8 @@ def test_joined_splits_keep_the_transforms_that_they_share():
     assert np.allclose(net().predict(joined), wanted, atol=1e-6)
     with pytest.raises(DataError, match="joined have different transforms"):
         net().fit(ConcatDataset([data.train, make().train]), verbose=0)
+    with pytest.raises(DataError, match="joined have different transforms"):
+        net().fit(ConcatDataset([data.train, TensorDataset(torch.rand(4, 3, 8, 8), LABELS[:4])]), verbose=0)
 
 
 def test_grey_pictures_reach_a_net_for_colours_through_prepare():
