@@ -26,8 +26,9 @@ def pictures_of(path: Path | None) -> Iterator[Path]:
     if path is not None or not (root / "cifar10-jpeg.tar.gz").exists():
         yield path or root / "cifar10-jpeg"
         return
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(root / "cifar10-jpeg.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(root / "cifar10-jpeg.tar.gz") as archive:
+            archive.extractall(folder, filter="data")
         yield Path(folder) / "cifar10-jpeg"
 
 

@@ -26,8 +26,9 @@ def load(root: Path) -> ec.data.Splits:
     """CIFAR-10 with a training and a test part."""
     packed = root / "cifar10-jpeg.tar.gz"
     if packed.exists():
-        with tempfile.TemporaryDirectory() as folder, tarfile.open(packed) as archive:
-            archive.extractall(folder, filter="data")
+        with tempfile.TemporaryDirectory() as folder:
+            with tarfile.open(packed) as archive:
+                archive.extractall(folder, filter="data")
             return ec.data.image_folder(Path(folder) / "cifar10-jpeg", size=32, cache="memory")
     if (root / "cifar10-jpeg").exists():
         return ec.data.image_folder(root / "cifar10-jpeg", size=32, cache="memory")
