@@ -175,14 +175,13 @@ class Split(Dataset[Any], ABC):
         ----------
         *transforms : Transform or callable
             Of `ec.augment`, of ``torchvision.transforms.v2``, or any function of images. They get whole batches of
-            floats in [0, 1] on the device, before what `prepare` and `normalize` say. What they lack (the classes of
-            ``MixUp()``, the colours of ``PCALighting()``) is taken from these pictures.
+            floats in [0, 1] on the device, in the order in which they are named (also by several calls), before what
+            `prepare` and `normalize` say. What they lack (the classes of ``MixUp()``, the colours of
+            ``PCALighting()``) is taken from these pictures.
         evaluation : sequence of Transform or callable, optional
             What takes their place when the net does not train, such as ``[CenterCrop(224)]`` for ``RandomCrop(224)``.
         """
         chance, calm = self._fitted(transforms), self._fitted(evaluation)
-        for parts in (chance, calm):
-            check_range(parts, self.facts.unit_range)
         if look_like_masks(self.targets, self.size) and any(map(moves_pixels, [*chance, *calm])):
             warn_user(
                 "The targets have a value for each pixel, and stay where they are while the images are moved. Make "
@@ -198,9 +197,7 @@ class Split(Dataset[Any], ABC):
         *transforms : Transform or callable
             As in `augment`, but without chance: ``Resize(224)``, ``Normalize()``.
         """
-        fitted = self._fitted(transforms)
-        check_range([self.pipeline.evaluation, *fitted], self.facts.unit_range)
-        return self._with(self.pipeline.followed_by(fitted))
+        return self._with(self.pipeline.followed_by(self._fitted(transforms)))
 
     def normalize(self: S, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> S:
         """Subtract the mean of each channel and divide by its standard deviation, in all batches.
@@ -287,6 +284,8 @@ class Split(Dataset[Any], ABC):
         return [as_transform(transform).fitted(self.facts) for transform in transforms]
 
     def _with(self: S, pipeline: Pipeline) -> S:
+        for transform in (pipeline.training, pipeline.evaluation):
+            check_range(transform.transforms, self.facts.unit_range)
         changed = copy.copy(self)
         changed.pipeline = pipeline
         return changed

@@ -1,13 +1,14 @@
 """What happens to whole batches of a data set on the device, after they are made floats and before the net."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from easyconv.data.augment.transform import NOTHING, Compose, Position, Transform
+from easyconv.data.augment.transform import Compose, Position, Transform
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.inputs import check_inputs, finish_inputs
 from easyconv.data.sources.rules import InputRule
@@ -24,10 +25,12 @@ class Pipeline:
 
     Parameters
     ----------
-    training : Transform
-        Augmentation, then what all batches get.
-    evaluation : Transform
-        What takes the place of augmentation, then what all batches get.
+    augmentation : tuple of Transform
+        What batches that are trained on get first.
+    instead : tuple of Transform
+        What takes the place of augmentation everywhere else.
+    preparation : tuple of Transform
+        What all batches get then.
     wrap : callable, optional
         Makes masks and boxes of torchvision of the targets again, which plain torch forgets when it cuts batches.
 
@@ -38,21 +41,28 @@ class Pipeline:
     torch.Size([2, 1, 4, 4])
     """
 
-    training: Transform = NOTHING
-    evaluation: Transform = NOTHING
+    augmentation: tuple[Transform, ...] = ()
+    instead: tuple[Transform, ...] = ()
+    preparation: tuple[Transform, ...] = ()
     wrap: Callable[[Any], Any] | None = None
 
-    def augmented(self, transforms: list[Transform], instead: list[Transform]) -> "Pipeline":
-        """With these first: the ones while training, the others in their place everywhere else."""
-        return replace(
-            self, training=Compose(*transforms, self.training), evaluation=Compose(*instead, self.evaluation)
-        )
+    @cached_property
+    def training(self) -> Compose:
+        """What happens to batches that are trained on."""
+        return Compose(*self.augmentation, *self.preparation)
 
-    def followed_by(self, transforms: list[Transform]) -> "Pipeline":
-        """With these at the end of both."""
-        return replace(
-            self, training=Compose(self.training, *transforms), evaluation=Compose(self.evaluation, *transforms)
-        )
+    @cached_property
+    def evaluation(self) -> Compose:
+        """What happens to all others."""
+        return Compose(*self.instead, *self.preparation)
+
+    def augmented(self, transforms: Iterable[Transform], instead: Iterable[Transform]) -> "Pipeline":
+        """With more augmentation, behind what there is, and more in its place everywhere else."""
+        return replace(self, augmentation=(*self.augmentation, *transforms), instead=(*self.instead, *instead))
+
+    def followed_by(self, transforms: Iterable[Transform]) -> "Pipeline":
+        """With more preparation of all batches, behind what there is."""
+        return replace(self, preparation=(*self.preparation, *transforms))
 
     def run(self, batch: Batch, *, training: bool, at: Position = Position()) -> Batch:  # noqa: B008
         """The batch as the net gets it, its inputs floats on the device."""

@@ -111,6 +111,12 @@ def seen_by_cropping(data):
     return {mode: torch.cat(images) for mode, images in model.seen.items()}
 
 
+def test_transforms_run_in_the_order_in_which_they_are_named():
+    data = make().normalize([0.5] * 3, [0.5] * 3).augment(lambda x: x + 1).augment(lambda x: x * 2)
+    batch = data.train.transform(Batch(IMAGES.float() / 255, LABELS), training=True)
+    torch.testing.assert_close(batch.x, ((IMAGES.float() / 255 + 1) * 2 - 0.5) / 0.5)
+
+
 def test_normalize_takes_the_statistics_of_the_training_part():
     data = make(validation_split=0.25)
     pixels = data.train.images.double() / 255
@@ -317,6 +323,11 @@ def test_a_shown_batch_has_its_colours_back():
         (lambda: ec.data.ArraySplit(IMAGES[0]), DataError, r"shape \(N, C, H, W\), got \(3, 8, 8\)"),
         (lambda: make().augment("flip"), ArgumentTypeError, "flip"),
         (lambda: make().normalize().prepare(ec.augment.ColorJitter()), ArgumentError, "comes after a normalization"),
+        (
+            lambda: make().augment(ec.augment.Normalize()).augment(ec.augment.ColorJitter()),
+            ArgumentError,
+            "comes after a normalization",
+        ),
         (
             lambda: ec.data.from_arrays((IMAGES.float(), LABELS)).augment(ec.augment.GaussianNoise()),
             ArgumentError,
