@@ -170,8 +170,14 @@ class Session:
 
     def forget(self, parameters: Iterable[Tensor]) -> None:
         """Take parameters that are no longer the net's out of the optimizer."""
-        if self.optimizer is not None:
-            forget(self.optimizer, parameters)
+        if self.optimizer is None:
+            return
+        forget(self.optimizer, parameters)
+        if self.recipe.optimizer.uses(self.optimizer):
+            warn_user(
+                f"The optimizer ({type(self.optimizer).__name__}) was made by you, and does not train the new head. Call "
+                "compile() again: with a name or ec.optim.SGD(...), or with an optimizer of the new parameters."
+            )
 
     def require_run(self) -> Run:
         """The run that is under way.

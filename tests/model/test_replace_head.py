@@ -153,6 +153,14 @@ def test_a_compiled_model_trains_on_and_forgets_the_old_head():
     assert len(held) == len(set(held))
 
 
+def test_an_optimizer_of_the_users_does_not_know_the_new_head():
+    model = small(input_shape=(1, 8, 8))
+    model.compile(torch.optim.SGD(model.parameters(), lr=0.1))
+    model.fit(X, Y, verbose=0)
+    with pytest.warns(ec.errors.EasyconvWarning, match=r"\(SGD\) was made by you, and does not train the new head"):
+        model.replace_head(5)
+
+
 def test_the_names_of_classes_go_along():
     model = small()
     model.preprocessing = ec.data.Preprocessing(lambda x: x, ("a", "b", "c"))
