@@ -175,8 +175,8 @@ class Session:
         forget(self.optimizer, parameters)
         if self.recipe.optimizer.uses(self.optimizer):
             warn_user(
-                f"The optimizer ({type(self.optimizer).__name__}) was made by you, and does not train the new head. Call "
-                "compile() again: with a name or ec.optim.SGD(...), or with an optimizer of the new parameters."
+                f"The optimizer ({type(self.optimizer).__name__}) was made by you, and does not train the new head. "
+                "Call compile() again: with a name or ec.optim.SGD(...), or with an optimizer of the new parameters."
             )
 
     def require_run(self) -> Run:
