@@ -15,6 +15,9 @@ from easyconv.errors import DataError, DataTypeError
 
 __all__ = ["ArraySplit"]
 
+_COPIED = 64 << 20
+"""Parts of more bytes are not copied out of their array, which may be larger than the memory."""
+
 
 class ArraySplit(Split):
     """Pictures of one size in one tensor: whole batches are gathered at once, and nothing is done per picture.
@@ -62,7 +65,8 @@ class ArraySplit(Split):
         picture_format: PictureFormat | None = None,
         mapped: bool = False,
     ) -> None:
-        self.images = _checked(images)
+        self._base = _checked(images)
+        self._rows: Tensor | None = None
         self._mapped = mapped
         if picture_format is None:
             picture_format = PictureFormat(
@@ -72,31 +76,44 @@ class ArraySplit(Split):
 
     def __len__(self) -> int:
         """Number of pictures."""
-        return len(self.images)
+        return len(self._base if self._rows is None else self._rows)
+
+    @property
+    def images(self) -> Tensor:
+        """All pictures: shape (N, C, H, W); a copy where this is a part of a large array."""
+        return self._base if self._rows is None else self._base[self._rows]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the pixels."""
+        return self._base.dtype
 
     @property
     def channels(self) -> int:
         """Channels of the pictures."""
-        return self.images.shape[1]
+        return self._base.shape[1]
 
     def pictures(self, rows: Any) -> Tensor:
         """Some of the pictures, by their numbers, as they are kept: shape (n, C, H, W)."""
-        return self.images[torch.as_tensor(rows, dtype=torch.int64)]
+        index = torch.as_tensor(rows, dtype=torch.int64)
+        return self._base[index if self._rows is None else self._rows[index]]
 
     def _bare_source(self, batch_size: int, shuffle: bool) -> Source:
-        return ArraySource(self.images, self.targets, batch_size=batch_size, shuffle=shuffle)
+        return ArraySource(self._base, self.targets, batch_size=batch_size, shuffle=shuffle, chosen=self._rows)
 
     def _only(self, rows: Tensor) -> "ArraySplit":
         chosen = copy.copy(self)
-        start = int(rows[0]) if len(rows) else 0
-        if torch.equal(rows, torch.arange(start, start + len(rows))):
-            chosen.images = self.images[start : start + len(rows)]  # neighbours share the memory
+        start = int(rows[0])
+        if self._rows is None and torch.equal(rows, torch.arange(start, start + len(rows))):
+            chosen._base = self._base[start : start + len(rows)]  # neighbours share the memory
+        elif len(rows) * self._base[0].nbytes <= _COPIED:
+            chosen._base, chosen._rows, chosen._mapped = self.pictures(rows), None, False
         else:
-            chosen.images, chosen._mapped = self.images[rows], False
+            chosen._rows = rows if self._rows is None else self._rows[rows]
         return chosen
 
     def _kept(self) -> str:
-        kind = str(self.images.dtype).removeprefix("torch.")
+        kind = str(self.dtype).removeprefix("torch.")
         return f"{kind} in {'a memory-mapped file' if self._mapped else 'memory'}"
 
 

@@ -56,10 +56,11 @@ class Facts:
     @cached_property
     def unit_range(self) -> bool:
         """Whether the pictures are bytes, or floats in [0, 1]."""
-        if not self._split.in_memory or self._split.images.dtype == torch.uint8:
+        split = self._split
+        if not split.in_memory or split.dtype == torch.uint8:
             return True
-        low, high = torch.aminmax(self._split.images)
-        return bool(low >= 0 and high <= 1)
+        bounds = [torch.aminmax(split.pictures(part)) for part in torch.split(torch.arange(len(split)), _CHUNK)]
+        return all(low >= 0 and high <= 1 for low, high in bounds)
 
     @property
     def mean(self) -> tuple[float, ...]:

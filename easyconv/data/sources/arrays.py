@@ -10,7 +10,7 @@ from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.inputs import check_inputs
 from easyconv.data.sources.order import warn_of_order
 from easyconv.data.sources.source import Binding, Source, check_rows, located
-from easyconv.nested import leaves, map_tree
+from easyconv.nested import leaves, map_tree, rows_of
 
 __all__ = ["ArraySource"]
 
@@ -32,6 +32,9 @@ class ArraySource(Source):
         Samples per batch.
     shuffle : bool, default False
         Whether each pass has an order of its own.
+    chosen : Tensor of shape (N,), optional
+        Numbers of the rows of ``x`` that are meant, one for each row of ``y``: a part of an array that is too large to
+        be copied.
 
     Raises
     ------
@@ -54,10 +57,12 @@ class ArraySource(Source):
         *,
         batch_size: int = 32,
         shuffle: bool = False,
+        chosen: Tensor | None = None,
     ) -> None:
         self._raw = self._data = Batch(x, y, sample_weight)
         self._shuffle = shuffle
-        self.rows: int = check_rows(self._raw)
+        self._chosen = chosen
+        self.rows: int = check_rows(self._raw if chosen is None else Batch(chosen, y, sample_weight))
         self.batch_size: int = batch_size
         self.steps: int = -(-self.rows // batch_size)
 
@@ -69,7 +74,7 @@ class ArraySource(Source):
 
     def example(self, key: int | None = None) -> Batch:
         """The first two rows; see `Source.example`."""
-        return Batch(*(None if part is None else map_tree(lambda t: t[:2].cpu().clone(), part) for part in self._raw))
+        return self._rows_at(self._raw, torch.arange(min(2, self.rows)), lambda t, index: t[index.to(t.device)].cpu())
 
     def check_first(self, inputs: Any) -> None:
         """All rows; see `Source.check_first`."""
@@ -86,9 +91,24 @@ class ArraySource(Source):
             data = binding.check(self._raw, whole=True)
         if training:
             warn_of_order(data.y, binding.targets, batch_size=self.batch_size, shuffled=self._shuffle)
-        if _fits(data, binding.device):
-            data = Batch(*(None if part is None else map_tree(lambda t: t.to(binding.device), part) for part in data))
+        if binding.device.type != "cpu" and _fits(data, binding.device, self._share()):
+            if self._chosen is not None:
+                chosen, self._chosen = self._chosen, None
+                data = data._replace(x=map_tree(lambda t: t[chosen], data.x))
+            data = _each(data, lambda t: t.to(binding.device))
         self._data = data
+
+    def _share(self) -> float:
+        """How much of the inputs is meant."""
+        return 1.0 if self._chosen is None else self.rows / rows_of(self._raw.x)
+
+    def _rows_at(self, data: Batch, index: Tensor, gather: Any) -> Batch:
+        """Some rows, by their numbers in the part that is meant."""
+        if self._chosen is None:
+            return _each(data, lambda t: gather(t, index))
+        rows = self._chosen[index.cpu()]
+        others = _each(data._replace(x=None), lambda t: gather(t, index))
+        return others._replace(x=map_tree(lambda t: gather(t, rows), data.x))
 
     def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor, Batch]]:
         return self._shuffled(binding, key) if self._shuffle else self._in_order(binding)
@@ -97,9 +117,13 @@ class ArraySource(Source):
         size = self.batch_size
         for start in range(0, self.rows, size):
             end = min(start + size, self.rows)
+            index = torch.arange(start, end)
             # A copy: a net that writes into its input (``x.sub_(mean)``) must not change the user's data.
-            batch = _each(_slice(self._data, start, end - start), torch.clone)
-            yield torch.arange(start, end), binding.send(batch)
+            if self._chosen is None:
+                batch = _each(_slice(self._data, start, end - start), torch.clone)
+            else:
+                batch = self._rows_at(self._data, index, _gather)
+            yield index, binding.send(batch)
 
     def _shuffled(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor, Batch]]:
         # The CPU's generator: the same order whatever the device.
@@ -109,14 +133,14 @@ class ArraySource(Source):
         gather = _gather_pinned if device.type == "cpu" and binding.device.type == "cuda" else _gather
         is_ready = binding.leaves_alone(self._data)
         for index in torch.split(order.to(device), self.batch_size):
-            batch = _each(self._data, lambda t, i=index: gather(t, i))
+            batch = self._rows_at(self._data, index, gather)
             yield index, (batch if is_ready else binding.send(batch))
 
 
 def _each(data: Batch, function: Any) -> Batch:
     x, y, weight = data
     return Batch(
-        function(x) if isinstance(x, Tensor) else map_tree(function, x),
+        function(x) if isinstance(x, Tensor) else None if x is None else map_tree(function, x),
         None if y is None else map_tree(function, y),
         None if weight is None else function(weight),
     )
@@ -138,12 +162,10 @@ def _gather_pinned(tensor: Tensor, index: Tensor) -> Tensor:
     return torch.index_select(tensor, 0, index, out=rows)
 
 
-def _fits(data: Batch, device: torch.device) -> bool:
-    if device.type == "cpu":
-        return True
+def _fits(data: Batch, device: torch.device, share: float) -> bool:
     tensors = [leaf for part in data for _, leaf in leaves(part) if leaf is not None]
     needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor.device != device)
-    return bool(needed <= _SHARE_OF_DEVICE * _free_memory(device))
+    return bool(needed * share <= _SHARE_OF_DEVICE * _free_memory(device))
 
 
 def _free_memory(device: torch.device) -> int:

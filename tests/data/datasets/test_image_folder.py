@@ -11,7 +11,7 @@ import torch
 import torchvision
 
 import easyconv as ec
-from easyconv.data.datasets import decoding, folders, room
+from easyconv.data.datasets import array_split, decoding, folders, room
 from easyconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -268,6 +268,14 @@ def test_a_second_run_finds_the_file_on_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(decoding, "_decode", lambda *arguments: pytest.fail("decoded again"))
     again = ec.data.image_folder(tmp_path, size=8, cache="disk")
     assert torch.equal(first.train.images, again.train.images)
+
+
+def test_a_part_of_a_mapped_file_stays_on_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(array_split, "_COPIED", 0)
+    fill(tmp_path, ["a", "b"])
+    data = ec.data.image_folder(tmp_path, 8, cache="disk", validation_split=0.2)
+    assert "in a memory-mapped file" in repr(data.train)
+    assert torch.equal(data.train.images, ec.data.image_folder(tmp_path, 8, validation_split=0.2).train.images)
 
 
 def test_the_file_is_made_anew_for_other_pictures_another_size_and_when_it_is_damaged(tmp_path):

@@ -10,6 +10,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 import easyconv as ec
+from easyconv.data.datasets import array_split
 from easyconv.data.sources.batch import Batch
 from easyconv.errors import (
     ArgumentError,
@@ -237,6 +238,31 @@ def test_subset():
     assert torch.equal(split.subset([3, 1]).images, IMAGES[[3, 1]])
     assert split.subset(slice(5, 8)).targets.tolist() == [1, 2, 3]
     assert split.subset(slice(5, 8)).images.data_ptr() == split.images[5:].data_ptr()
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_large_parts_are_not_copied_and_train_alike(monkeypatch, shuffle):
+    def history(data):
+        model = net()
+        model.fit(
+            data.train, validation_data=data.validation, epochs=2, batch_size=7, shuffle=shuffle, seed=1, verbose=0
+        )
+        found = [*model.history.history["loss"], *model.history.history["val_loss"]]
+        return found, model.predict(data.validation), model.predict(data.train.subset([5, 2, 9]))
+
+    copied = make(validation_split=0.25).normalize()
+    monkeypatch.setattr(array_split, "_COPIED", 0)
+    data = make()
+    held = data.hold_out(0.25).normalize()
+    assert held.train._base.data_ptr() == data.train._base.data_ptr()
+    assert torch.equal(held.train.images, copied.train.images)
+    assert torch.equal(held.train.subset([5, 2, 9]).images, copied.train.images[[5, 2, 9]])
+    assert (held.mean, held.std) == (copied.mean, copied.std)
+    for one, other in zip(history(held), history(copied), strict=True):
+        assert np.array_equal(one, other)
+    assert held.train.subset([5, 2]).subset([1])._rows.tolist() == [held.train._rows[2].item()]
+    ec.data.describe(held)
+    held.train.show(3)
 
 
 def test_subset_by_mask_and_from_the_end():
