@@ -19,10 +19,10 @@ mnist: $(VENV)/.tutorials ## the course's two nets on MNIST
 residuals: $(VENV)/.tutorials ## ten residual blocks compared on MNIST; ten minutes
 	$(BIN)/python tutorials/03_residual_variants.py
 
-folder: $(VENV)/.tutorials ## CIFAR-10's JPEG files, or a folder of yours, to a classifier; ten minutes
+folder: $(VENV)/.tutorials ## CIFAR-10's JPEG files, or a folder of yours, to a classifier; five minutes
 	$(BIN)/python tutorials/04_image_folder.py
 
-transfer: $(VENV)/.tutorials ## digits 0 to 4 to digits 5 to 9, from a handful of pictures; ten minutes
+transfer: $(VENV)/.tutorials ## digits 0 to 4 to digits 5 to 9, from a handful of pictures; two minutes
 	$(BIN)/python tutorials/05_transfer.py
 
 cifar: $(VENV)/.tutorials ## CIFAR-10 to 85 % on a CPU; ten minutes
