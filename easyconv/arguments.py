@@ -4,7 +4,7 @@ import functools
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from easyconv.errors import ArgumentError, ArgumentTypeError
@@ -14,6 +14,7 @@ __all__ = [
     "check_choice",
     "check_flag",
     "check_integer",
+    "check_keywords",
     "check_number",
     "check_takes_pair",
     "checked_keywords",
@@ -174,6 +175,30 @@ def _parsed(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def check_keywords(call: str, given: Iterable[str], known: Sequence[str], elsewhere: Mapping[str, str]) -> None:
+    """Refuse keywords that a function does not have.
+
+    Parameters
+    ----------
+    call : str
+        Name of the function.
+    given, known : names of keywords
+        Those that were passed, and those that there are.
+    elsewhere : mapping of str to str
+        Words of other libraries, and what to do instead.
+
+    Examples
+    --------
+    >>> check_keywords("fit", ["epoch"], ["epochs"], {})
+    Traceback (most recent call last):
+    ...
+    easyconv.errors.ArgumentTypeError: fit() has no argument epoch=. Did you mean 'epochs'?
+    """
+    for name in given:
+        if name not in known:
+            raise ArgumentTypeError(f"{call}() has no argument {name}=. {elsewhere.get(name) or suggest(name, known)}")
+
+
 def checked_keywords(elsewhere: Mapping[str, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorate a method, so that an unknown keyword gets an error that says what to write.
 
@@ -198,10 +223,7 @@ def checked_keywords(elsewhere: Mapping[str, str]) -> Callable[[Callable[P, R]],
 
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            for name in kwargs:
-                if name not in known:
-                    hint = elsewhere.get(name) or suggest(name, known)
-                    raise ArgumentTypeError(f"{function.__name__}() has no argument {name}=. {hint}")
+            check_keywords(function.__name__, kwargs, known, elsewhere)
             return function(*args, **kwargs)
 
         return checked

@@ -1,17 +1,18 @@
 """``Model``: Keras's verbs on any PyTorch module."""
 
+import inspect
 from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from easyconv.arguments import check_integer, checked_keywords
+from easyconv.arguments import check_integer, check_keywords, checked_keywords
 from easyconv.callbacks.progress import Verbosity
 from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, make_source
-from easyconv.errors import ArgumentError
 from easyconv.layers.freezing import frozen_but
 from easyconv.layers.heads import find_head, heads_of
 from easyconv.layers.initializers import InitLike
@@ -22,7 +23,7 @@ from easyconv.training.history import History
 from easyconv.training.options import FitOptions
 from easyconv.training.recipe import make_recipe
 from easyconv.training.session import Overrides, Session
-from easyconv.training.state import Layout, Precision, StepResult
+from easyconv.training.state import Layout, Precision, SecondPhase, StepResult
 from easyconv.training.steps import eval_step, train_step
 
 __all__ = ["Model"]
@@ -313,10 +314,10 @@ class Model(Predictor):
             Learning rate of the head in the second phase; by default a tenth of that of ``compile``.
         decay : float, default 0.7
             In the second phase the rate of each stage is so many times that of the next one towards the head, see
-            `ec.optim.layerwise`. 1 trains all alike. An optimizer with ``groups`` of its own keeps those.
+            `ec.optim.layerwise`. 1 trains all alike. Within ``groups`` of the user's, ``no_bias_decay`` say, rates
+            are lowered and divided in the same way, and keep their ratios.
         **arguments
-            All that :meth:`fit` takes, but ``initial_epoch``. Callbacks see two trainings, one after the other, whose
-            epochs are numbered through.
+            All that :meth:`fit` takes, by name; ``initial_epoch`` counts over both phases.
 
         Returns
         -------
@@ -334,8 +335,10 @@ class Model(Predictor):
 
         Notes
         -----
-        The optimizer of the second phase stays: a later ``fit`` goes on with it. Layers that were frozen before stay
-        frozen in both phases.
+        It is one training: data is split and prepared once, callbacks see one ``on_train_begin`` and one
+        ``on_train_end``, epochs are numbered through, and ``stop_training`` ends all of it. The optimizer of the second
+        phase stays: a later ``fit`` goes on with it, a later ``fine_tune`` begins with that of ``compile`` again.
+        Layers that were frozen before stay frozen in both phases. After an error or Ctrl-C that is so too.
 
         References
         ----------
@@ -353,19 +356,17 @@ class Model(Predictor):
         [0, 1, 2]
         """
         session = self._compiled("fine_tune()")
-        if "initial_epoch" in arguments:
-            raise ArgumentError("fine_tune() counts its epochs from 0 on: leave initial_epoch out, or use fit().")
+        known = [name for name in inspect.signature(self.fit).parameters if name not in ("x", "y", "epochs")]
+        check_keywords("fine_tune", arguments, [*known, "epochs", "head_epochs", "lr", "decay"], KERAS_WORDS)
         check_integer("epochs", epochs, minimum=0)
         check_integer("head_epochs", head_epochs, minimum=0)
         fine = session.fine(lr, decay)
         net = self._own_net()
-        history = History()
-        if head_epochs:
-            with frozen_but(net, *(head.layer for head in heads_of(net, find_head(net)))):
-                history.extend(self.fit(x, y, epochs=head_epochs, **arguments))
-        self._session = fine
-        history.extend(self.fit(x, y, initial_epoch=head_epochs, epochs=head_epochs + epochs, **arguments))
-        return history
+        with ExitStack() as frozen:
+            if head_epochs:
+                frozen.enter_context(frozen_but(net, *(head.layer for head in heads_of(net, find_head(net)))))
+            with session.in_two_phases(SecondPhase(head_epochs, fine, frozen.close)):
+                return self.fit(x, y, epochs=head_epochs + epochs, **arguments)
 
     @checked_keywords(KERAS_WORDS)
     def evaluate(

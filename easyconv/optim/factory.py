@@ -16,7 +16,7 @@ from easyconv.names import look_up, suggest
 from easyconv.optim.adopting import adopt_into_groups
 from easyconv.optim.building import build, check_some_trainable, refuse_lbfgs
 from easyconv.optim.groups import Group, Grouping, GroupsLike, make_grouping
-from easyconv.optim.layerwise import layerwise
+from easyconv.optim.layerwise import WithinGroups, layerwise
 from easyconv.optim.rates import arguments_of, describe
 
 __all__ = ["CLASSES", "FromClass", "OptimizerFactory", "resolve_optimizer"]
@@ -160,8 +160,9 @@ class FromClass(OptimizerFactory):
         return float(self._arguments.get("lr", arguments_of(self._class)["lr"].default))
 
     def fine(self, lr: float, decay: float) -> OptimizerFactory:
-        """The same at another rate, layer by layer; groups of the user's stay what they are."""
-        groups = layerwise(decay) if self._groups is None else self._groups
+        """The same at another rate, layer by layer, also within groups of the user's."""
+        rates = layerwise(decay)
+        groups = rates if self._grouping is None else WithinGroups(self._grouping, rates, self.lr)
         return FromClass(self._class, {**self._arguments, "lr": lr}, groups)
 
     def adopt(self, optimizer: Optimizer, net: nn.Module) -> None:

@@ -1,6 +1,6 @@
 """Learning rates that differ from layer to layer: parameter groups for ``groups=``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,9 @@ from torch import nn
 from easyconv.arguments import check_number
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import suggest
-from easyconv.optim.groups import Group
+from easyconv.optim.groups import Group, Grouping
 
-__all__ = ["layer_rates", "layerwise"]
+__all__ = ["WithinGroups", "layer_rates", "layerwise"]
 
 _FEW = 4
 _TOO_LARGE = 0.5
@@ -112,6 +112,41 @@ class LayerwiseRates:
 
     def __repr__(self) -> str:
         return self.__name__
+
+
+@dataclass(frozen=True)
+class WithinGroups:
+    """The groups of another grouping, each divided by the rates of layers, so that all settings of both hold.
+
+    Parameters
+    ----------
+    outer : Grouping
+        The other grouping.
+    rates : LayerwiseRates
+        The rates of layers.
+    lr : float
+        The optimizer's rate that rates of the other grouping's were meant beside: they keep their ratios to it.
+    """
+
+    outer: Grouping
+    rates: LayerwiseRates
+    lr: float
+
+    def __call__(self, net: nn.Module) -> list[Group]:
+        """For each group a group per rate, the largest first."""
+        of = {id(parameter): group["relative_lr"] for group in self.rates(net) for parameter in group["params"]}
+        return [part for group in self.outer(net) for part in self._parts(group, of)]
+
+    def _parts(self, group: Group, of: Mapping[int, float]) -> Iterator[Group]:
+        settings = {key: value for key, value in group.items() if key not in ("params", "lr", "relative_lr")}
+        own = float(group["lr"]) / self.lr if "lr" in group else group.get("relative_lr", 1.0)
+        for rate in sorted({of[id(parameter)] for parameter in group["params"]}, reverse=True):
+            held = [parameter for parameter in group["params"] if of[id(parameter)] == rate]
+            yield {**settings, "params": held, "relative_lr": own * rate}
+
+    @property
+    def __name__(self) -> str:
+        return f"{self.rates} within {self.outer.name}"
 
 
 @dataclass(frozen=True)

@@ -51,11 +51,6 @@ class History:
         self.epoch.append(epoch)
         self.rows.append(row)
 
-    def extend(self, other: "History") -> None:
-        """Add the rows of another history."""
-        for epoch, row in zip(other.epoch, other.rows, strict=True):
-            self.append(epoch, row)
-
     @property
     def history(self) -> dict[str, list[float]]:
         """Name to list of values, in the order of the epochs, as in Keras."""

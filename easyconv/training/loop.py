@@ -44,10 +44,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which epochs to train, and after which of them to validate."""
+    """Which epochs to train, after which of them to validate, and what to do before each, callbacks included."""
 
     epochs: range
     validate_after: Callable[[int], bool]
+    before_epoch: Callable[[int], None] = lambda epoch: None
 
 
 def fit(
@@ -70,6 +71,7 @@ def fit(
 
     with deferred_interrupt() as interrupt, kept_modes(run.net), callbacks.training(lambda: last_row):
         for epoch in plan.epochs:
+            plan.before_epoch(epoch)
             callbacks.fire("on_epoch_begin", epoch, {})
             with run.average.set_aside() if run.average is not None else nullcontext():
                 row = _train_epoch(run, epoch, training, callbacks, interrupt)

@@ -27,7 +27,7 @@ from easyconv.training.history import History
 from easyconv.training.layout import laid_out, wants_channels_last
 from easyconv.training.options import FitOptions
 from easyconv.training.preparing import Prepared, check_last_batch
-from easyconv.training.state import LossFunction, Progress, Recipe, Run, Step, StepResult
+from easyconv.training.state import LossFunction, Progress, Recipe, Run, SecondPhase, Step, StepResult
 from easyconv.training.steps import as_result, eval_step, flush, train_step, zero_grad
 from easyconv.training.supply import Supply, TrainingSupply
 from easyconv.training.totals import Totals
@@ -66,6 +66,8 @@ class Session:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+        self.as_compiled = recipe
+        """What ``compile`` said; ``recipe`` is another one after a second phase."""
         self.optimizer: torch.optim.Optimizer | None = None
         self.scaler = torch.amp.GradScaler(recipe.device.type) if recipe.precision == "fp16" else None
         self.average: WeightAverage | None = None
@@ -74,6 +76,7 @@ class Session:
         """Counts the passes of validation, which are keyed apart from those of training."""
         self.run: Run | None = None
         self._compiled: nn.Module | None = None
+        self._second: SecondPhase | None = None
 
     def fit(
         self,
@@ -89,11 +92,14 @@ class Session:
         history: History,
     ) -> History:
         """Prepare the net and the data, then train; ``history`` and the one that is returned get the rows."""
+        second, self._second = self._second, None
         supply, checking = self._supplies(options, training, validation)
         fitted = History()
         # A seeded loader draws for its first batch already, which is looked at before the first step.
         with nullcontext() if options.seed is None else kept_random_state(self.recipe.device):
             channels_last = self._prepare_training(net, overrides, supply, checking, class_weight)
+            if second is not None:
+                self._use(self.as_compiled)
             run = self._start_training(net, overrides, options.seed)
             if training.preprocessing is not None:
                 overrides.adopt(training.preprocessing)
@@ -102,8 +108,17 @@ class Session:
             train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
             check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
             with laid_out(net, channels_last), self._running(run):
-                loop.fit(run, options.plan(), train, check, callbacks, fitted, history)
+                loop.fit(run, self._plan(run, options, second), train, check, callbacks, fitted, history)
         return fitted
+
+    @contextmanager
+    def in_two_phases(self, second: SecondPhase) -> Iterator[None]:
+        """The next ``fit`` in the block begins by the recipe of ``compile`` and goes on as ``second`` says."""
+        self._second = second
+        try:
+            yield
+        finally:
+            self._second = None
 
     def evaluate(
         self, net: nn.Module, overrides: Overrides, source: Source, steps: int | None, callbacks: CallbackList
@@ -153,20 +168,18 @@ class Session:
             f"{self.progress.steps} steps is dropped; the weights stay. Call fit() again without compile() to go on."
         )
 
-    def fine(self, lr: float | None, decay: float) -> "Session":
-        """One that goes on from here with lower rates, layer by layer, and an optimizer that has gathered nothing.
+    def fine(self, lr: float | None, decay: float) -> Recipe:
+        """That of ``compile`` at lower rates, layer by layer.
 
         Parameters
         ----------
         lr : float, optional
-            Rate of the head; a tenth of the present one by default.
+            Rate of the head; a tenth of that of ``compile`` by default.
         decay : float
             How the rate of each stage stands to that of the next.
         """
-        optimizer = self.recipe.optimizer
-        after = Session(replace(self.recipe, optimizer=optimizer.fine(optimizer.lr / 10 if lr is None else lr, decay)))
-        after.progress, after.validations = self.progress, self.validations
-        return after
+        optimizer = self.as_compiled.optimizer
+        return replace(self.as_compiled, optimizer=optimizer.fine(optimizer.lr / 10 if lr is None else lr, decay))
 
     def forget(self, parameters: Iterable[Tensor]) -> None:
         """Take parameters that are no longer the net's out of the optimizer."""
@@ -263,10 +276,32 @@ class Session:
     def _start_training(self, net: nn.Module, overrides: Overrides, seed: int | None = None) -> Run:
         """A new run with the optimizer, and the average of the weights where one is kept."""
         run = self._start(net, overrides, seed)
-        run.optimizer = self._optimizer_for(net)
-        if self.recipe.ema is not None:
-            run.average = self.average = WeightAverage.following(net, self.recipe.ema, self.average)
+        self._equip(run)
         return run
+
+    def _equip(self, run: Run) -> None:
+        run.optimizer = self._optimizer_for(run.net)
+        if self.recipe.ema is not None:
+            run.average = self.average = WeightAverage.following(run.net, self.recipe.ema, self.average)
+
+    def _use(self, recipe: Recipe) -> None:
+        """Go on by another recipe, with an optimizer that has gathered nothing."""
+        if recipe is not self.recipe:
+            self.recipe, self.optimizer = recipe, None
+
+    def _plan(self, run: Run, options: FitOptions, second: SecondPhase | None) -> loop.Plan:
+        plan = options.plan()
+        return plan if second is None else replace(plan, before_epoch=partial(self._go_on, run, second))
+
+    def _go_on(self, run: Run, second: SecondPhase, epoch: int) -> None:
+        """Begin the second phase, once its first epoch is there."""
+        if epoch < second.epoch or self.recipe is second.recipe:
+            return
+        second.begin()
+        self._use(second.recipe)
+        run.recipe = self.recipe
+        self._equip(run)
+        _follow_steps(run)
 
     def _optimizer_for(self, net: nn.Module) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -294,16 +329,23 @@ class Session:
     def _running(self, run: Run) -> Iterator[None]:
         # A callback may evaluate in the middle of a fit, which goes on afterwards.
         outer, self.run = self.run, run
-        average, optimizer = run.average, run.optimizer
         try:
-            with nullcontext() if average is None or optimizer is None else average.following_steps(optimizer):
+            with run.hooks:
+                _follow_steps(run)
                 yield
         finally:
             self.run = outer
 
     def __getstate__(self) -> dict[str, Any]:
         # What torch.compile made belongs to this very net; a copy compiles its own.
-        return {**vars(self), "_compiled": None, "run": None}
+        return {**vars(self), "_compiled": None, "run": None, "_second": None}
+
+
+def _follow_steps(run: Run) -> None:
+    """Average the weights after each step of the optimizer that the run has now."""
+    run.hooks.close()
+    if run.average is not None and run.optimizer is not None:
+        run.hooks.enter_context(run.average.following_steps(run.optimizer))
 
 
 def _train_step(run: Run, overrides: Overrides) -> Step:

@@ -5,7 +5,7 @@ born in ``fit`` or ``evaluate`` (or a call for one batch) and gone after it; ``p
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +18,8 @@ from easyconv.metrics import Metric
 from easyconv.optim import OptimizerFactory
 from easyconv.training.averaging import WeightAverage
 
-__all__ = ["Layout", "LossFunction", "Precision", "Progress", "Recipe", "Run", "Step", "StepResult"]
+__all__ = ["Layout", "LossFunction", "Precision", "Progress", "Recipe", "Run", "SecondPhase", "Step"]
+__all__ += ["StepResult"]
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Layout = Literal["auto"] | bool
@@ -79,6 +80,15 @@ class Recipe:
         return torch.autocast(self.device.type, dtype=torch.bfloat16 if self.precision == "bf16" else torch.float16)
 
 
+@dataclass(frozen=True)
+class SecondPhase:
+    """How a run of ``fit`` goes on from some epoch: by another recipe, after ``begin`` has been called."""
+
+    epoch: int
+    recipe: Recipe
+    begin: Callable[[], object]
+
+
 @dataclass
 class Progress:
     """How far training has come since ``compile``; keyed random draws count on it."""
@@ -109,5 +119,7 @@ class Run:
     pending_steps: int = 0
     parameters: list[Tensor] = field(default_factory=list)
     """All whose gradients are forgotten before a step; found anew when an epoch begins."""
+    hooks: ExitStack = field(default_factory=ExitStack)
+    """What follows the steps of the optimizer; taken off it when the run ends or goes on with another one."""
     took_own_step: bool = False
     """Whether easyconv's own training step has run, by itself or called by a step of the user's."""
