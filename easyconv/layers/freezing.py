@@ -77,16 +77,17 @@ def unfreeze(module: nn.Module) -> None:
 
 
 def freeze_before(net: nn.Module, name: str) -> None:
-    """Freeze all that comes before a layer in the order in which the net was put together; the layer itself is left.
+    """Freeze all that comes before a layer in the order in which the net was put together; train it and what follows.
 
-    Parameters that stand on a container, beside its layers, count as coming before them.
+    Parameters that stand on a container, beside its layers, count as coming before them. A layer that is used on both
+    sides is frozen.
 
     Parameters
     ----------
     net : torch.nn.Module
         The net.
     name : str
-        Dotted name of a layer that it has.
+        Dotted name of a layer that it has; empty for the net itself, which nothing comes before.
 
     Examples
     --------
@@ -95,8 +96,9 @@ def freeze_before(net: nn.Module, name: str) -> None:
     >>> [parameter.requires_grad for parameter in net.parameters()]
     [False, False, False, False, True, True]
     """
+    unfreeze(net)
     place = net
-    for part in name.split("."):
+    for part in name.split(".") if name else ():
         for parameter in place.parameters(recurse=False):
             parameter.requires_grad = False
         for child_name, child in place.named_children():

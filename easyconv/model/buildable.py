@@ -1,7 +1,7 @@
 """What a model is before it is trained: a module whose sizes are inferred, with names for its layers."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from easyconv import saving
 from easyconv.arguments import check_integer
 from easyconv.data.preprocessing import Preprocessing
-from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, ShapeError, StateError
+from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, StateError
 from easyconv.layers import freezing
 from easyconv.layers.build import device_and_dtype, dry_run, example_of
 from easyconv.layers.heads import Head, exchanged, find_head, heads_of, replaced
@@ -23,7 +23,7 @@ from easyconv.layers.trace import FORWARD_ERRORS, explain
 from easyconv.measure import count_parameters
 from easyconv.model.reserved import check_name_is_free, is_read_only
 from easyconv.names import suggest
-from easyconv.nested import map_tree
+from easyconv.nested import leaves, map_tree
 from easyconv.summary import Summary, summarize
 
 __all__ = ["Buildable"]
@@ -181,7 +181,7 @@ class Buildable(nn.Module):
             raise LayerNotFoundError(f"There is no layer with index {index!r}: the net has {len(children)} layers.")
         return children[index]
 
-    def freeze(self, *layers: str | nn.Module, until: str | None = None) -> None:
+    def freeze(self, *layers: str | nn.Module, until: str | nn.Module | None = None) -> None:
         """Stop training some layers, all that come before one, or the whole net.
 
         Their parameters get no gradients, and their batch norms keep their statistics, also through ``train()``.
@@ -190,9 +190,9 @@ class Buildable(nn.Module):
         ----------
         *layers : str or torch.nn.Module
             Dotted names, or the layers themselves; the whole net where none is given.
-        until : str, optional
-            Dotted name of a layer: all that comes before it, in the order in which the net was put together, is frozen;
-            the layer itself and what follows is left as it is.
+        until : str or torch.nn.Module, optional
+            A layer: all that comes before it, in the order in which the net was put together, is frozen; the layer
+            itself and what follows is trained, also where it was frozen. So one can go down layer by layer.
 
         Raises
         ------
@@ -212,8 +212,8 @@ class Buildable(nn.Module):
         if until is not None:
             if layers:
                 raise ArgumentError("freeze() takes layers, or until= for all that come before one, not both.")
-            self.get_layer(until)
-            freezing.freeze_before(self._own_net(), self._short(until))
+            net, chosen = self._own_net(), self._chosen([until])[0]
+            freezing.freeze_before(net, next((path for path, part in net.named_modules() if part is chosen), ""))
             return
         for layer in self._chosen(layers):
             freezing.freeze(layer)
@@ -242,9 +242,9 @@ class Buildable(nn.Module):
         num_classes : int
             Number of classes.
         layer : str, optional
-            Dotted name of the classifier, where it is not the last dense layer or convolution.
+            Dotted name of the classifier, where it is not the last layer with weights.
         class_names : sequence of str, optional
-            Names of the new classes, for :meth:`classify`; the old names are forgotten in any case.
+            Names of the new classes, which go into ``model.preprocessing``; the old names are forgotten in any case.
 
         Returns
         -------
@@ -257,7 +257,9 @@ class Buildable(nn.Module):
             When there is no classifier, or no layer of that name.
         ArgumentError
             When the new head does not decide what the net gives; nothing is changed then. When there are more or fewer
-            names than classes.
+            names than classes, or no ``preprocessing`` to keep them.
+        ArgumentTypeError
+            When ``class_names`` is no list of text.
 
         Examples
         --------
@@ -267,15 +269,25 @@ class Buildable(nn.Module):
         Linear(in_features=512, out_features=2, bias=True)
         """
         check_integer("num_classes", num_classes, minimum=1)
-        if class_names is not None and len(class_names) != num_classes:
-            raise ArgumentError(f"class_names must be {num_classes} names, one per class, got {len(class_names)}.")
-        net, before = self._own_net(), set(self.parameters())
-        head = find_head(net, None if layer is None else self._short(layer))
-        with exchanged(net, {old.layer: replaced(old, num_classes) for old in heads_of(net, head)}):
+        names = None if class_names is None else _checked_names(class_names, num_classes)
+        if names is not None and self._preprocessing is None:
+            raise ArgumentError(
+                "class_names are kept by model.preprocessing, and this model has none. Set it first, "
+                "model.preprocessing = ec.data.Preprocessing(function), or leave them out: a data set of ec.data that "
+                "is passed to fit() brings its own."
+            )
+        net, head = self._own_net(), self._head(layer)
+        layers = {old.layer: replaced(old, num_classes) for old in heads_of(net, head)}
+        with exchanged(net, layers):
             self._check_answers(num_classes, head)
-        self._let_go(before - set(self.parameters()))
+        self._hand_over(
+            {
+                parameter: new.get_parameter(name)
+                for old, new in layers.items()
+                for name, parameter in old.named_parameters(recurse=False)
+            }
+        )
         if self._preprocessing is not None:
-            names = None if class_names is None else tuple(class_names)
             self._preprocessing = replace(self._preprocessing, categories=names)
         return self
 
@@ -416,8 +428,11 @@ class Buildable(nn.Module):
 
         return map_tree(zeros, self._inputs)
 
-    def _let_go(self, parameters: set[nn.Parameter]) -> None:
-        """Forget parameters that are the net's no longer."""
+    def _hand_over(self, pairs: Mapping[Tensor, Tensor]) -> None:
+        """Whoever trains parameters that are the net's no longer gets those in their places."""
+
+    def _head(self, layer: str | None = None) -> Head:
+        return find_head(self._own_net(), None if layer is None else self._short(layer))
 
     def _check_answers(self, num_classes: int, head: Head) -> None:
         """Refuse a head that does not decide how many classes the net answers with, where its inputs are known."""
@@ -427,10 +442,12 @@ class Buildable(nn.Module):
         remedy = ". Nothing was changed. Name the right one: layer='...'."
         try:
             output = dry_run(self._own_net(), self._example())
-        except ShapeError as error:
+        except FORWARD_ERRORS as error:
             raise ArgumentError(f"{wrong}does not fit together any more{remedy}") from error
-        if isinstance(output, Tensor) and (output.dim() < 2 or output.shape[1] != num_classes):
-            raise ArgumentError(f"{wrong}gives the shape {tuple(output.shape)}{remedy}")
+        shapes = [tuple(leaf.shape) for _, leaf in leaves(output) if isinstance(leaf, Tensor)]
+        if not any(shape[1:2] == (num_classes,) for shape in shapes):
+            listed = ", ".join(map(str, shapes))
+            raise ArgumentError(f"{wrong}gives the shape{'s' * (len(shapes) > 1)} {listed}{remedy}")
 
     def _short(self, name: str) -> str:
         """The name of a layer in the net itself, without the wrapper's."""
@@ -480,6 +497,18 @@ def _checked_name(name: str | None) -> str | None:
     if name is None or isinstance(name, str):
         return name
     raise ArgumentTypeError(f"name must be text, got {name!r} ({type(name).__name__}).")
+
+
+def _checked_names(names: object, count: int) -> tuple[str, ...]:
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ArgumentTypeError(f"class_names must be a list of text, got {names!r} ({type(names).__name__}).")
+    found = tuple(names)
+    for name in found:
+        if not isinstance(name, str):
+            raise ArgumentTypeError(f"class_names must be a list of text, got {name!r} ({type(name).__name__}) in it.")
+    if len(found) != count:
+        raise ArgumentError(f"class_names must be {count} names, one per class, got {len(found)}.")
+    return found
 
 
 def _checked_layer(layer: object) -> nn.Module:

@@ -14,7 +14,7 @@ from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, make_source
 from easyconv.layers.freezing import frozen_but
-from easyconv.layers.heads import find_head, heads_of
+from easyconv.layers.heads import heads_of
 from easyconv.layers.initializers import InitLike
 from easyconv.model.predictor import Callbacks, Predictor, listeners, one_batch
 from easyconv.model.words import KERAS_WORDS
@@ -294,6 +294,7 @@ class Model(Predictor):
         head_epochs: int = 1,
         lr: float | None = None,
         decay: float = 0.7,
+        layer: str | None = None,
         **arguments: Any,
     ) -> History:
         """Train in two phases: first the head alone, then everything at lower rates.
@@ -316,6 +317,8 @@ class Model(Predictor):
             In the second phase the rate of each stage is so many times that of the next one towards the head, see
             `ec.optim.layerwise`. 1 trains all alike. Within ``groups`` of the user's, ``no_bias_decay`` say, rates
             are lowered and divided in the same way, and keep their ratios.
+        layer : str, optional
+            Dotted name of the head, where it is not the last layer with weights.
         **arguments
             All that :meth:`fit` takes, by name; ``initial_epoch`` counts over both phases.
 
@@ -357,14 +360,14 @@ class Model(Predictor):
         """
         session = self._compiled("fine_tune()")
         known = [name for name in inspect.signature(self.fit).parameters if name not in ("x", "y", "epochs")]
-        check_keywords("fine_tune", arguments, [*known, "epochs", "head_epochs", "lr", "decay"], KERAS_WORDS)
+        check_keywords("fine_tune", arguments, [*known, "epochs", "head_epochs", "lr", "decay", "layer"], KERAS_WORDS)
         check_integer("epochs", epochs, minimum=0)
         check_integer("head_epochs", head_epochs, minimum=0)
         fine = session.fine(lr, decay)
         net = self._own_net()
         with ExitStack() as frozen:
             if head_epochs:
-                frozen.enter_context(frozen_but(net, *(head.layer for head in heads_of(net, find_head(net)))))
+                frozen.enter_context(frozen_but(net, *(head.layer for head in heads_of(net, self._head(layer)))))
             with session.in_two_phases(SecondPhase(head_epochs, fine, frozen.close)):
                 return self.fit(x, y, epochs=head_epochs + epochs, **arguments)
 
@@ -489,9 +492,9 @@ class Model(Predictor):
         if run is not None:
             run.stop = bool(value)
 
-    def _let_go(self, parameters: set[nn.Parameter]) -> None:
+    def _hand_over(self, pairs: Mapping[Tensor, Tensor]) -> None:
         if self._session is not None:
-            self._session.forget(parameters)
+            self._session.exchange(pairs)
 
     def _overrides(self) -> Overrides:
         def own(name: str) -> Any:

@@ -11,7 +11,6 @@ from easyconv.data.augment.views import Views, as_views
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, Source, make_source
 from easyconv.errors import ArgumentError, NotCompiledError, StateError
-from easyconv.layers.heads import find_head
 from easyconv.layers.initializers import InitLike
 from easyconv.model.buildable import Buildable
 from easyconv.model.classifying import classification, file_of, listed, prepared_batches, softmax
@@ -186,8 +185,8 @@ class Predictor(Buildable):
         x, batch_size, verbose
             As in :meth:`predict`.
         layer : str, optional
-            Dotted name of a layer, whose output is taken. By default the input of the head, which is the last dense
-            layer or convolution.
+            Dotted name of a layer, whose output is taken. By default the input of the head, the last layer with
+            weights, as :meth:`replace_head` finds it.
 
         Returns
         -------
@@ -210,7 +209,7 @@ class Predictor(Buildable):
         >>> model.embed(torch.rand(4, 3, 32, 32), verbose=0).shape
         (4, 64)
         """
-        head = find_head(self._own_net()) if layer is None else None
+        head = self._head() if layer is None else None
         module = self.get_layer(layer) if head is None else head.layer
         name = str(layer) if head is None else head.name
         with watched(self, module, name, before=head is not None) as step:

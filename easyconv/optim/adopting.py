@@ -1,6 +1,6 @@
 """Parameters that become trainable while an optimizer is in use find their group."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from easyconv.optim.groups import Group
 
-__all__ = ["adopt_into_groups", "forget"]
+__all__ = ["adopt_into_groups", "exchange"]
 
 
 def adopt_into_groups(optimizer: Optimizer, groups: Sequence[Group]) -> None:
@@ -45,22 +45,28 @@ def adopt_into_groups(optimizer: Optimizer, groups: Sequence[Group]) -> None:
             home["params"].sort(key=lambda parameter: order.get(id(parameter), len(order)))
 
 
-def forget(optimizer: Optimizer, parameters: Iterable[Tensor]) -> None:
-    """Take parameters out of an optimizer, with what it has gathered for them.
+def exchange(optimizer: Optimizer, pairs: Mapping[Tensor, Tensor]) -> None:
+    """Put new parameters into the places of old ones; what was gathered for the old ones is forgotten.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Whose, and whoever made it.
+    pairs : mapping of Tensor to Tensor
+        Old parameters, held or not, to new ones.
 
     Examples
     --------
-    >>> net = torch.nn.Linear(2, 3)
-    >>> optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    >>> forget(optimizer, [net.bias])
-    >>> len(optimizer.param_groups[0]["params"])
-    1
+    >>> old, new = torch.nn.Linear(2, 3), torch.nn.Linear(2, 4)
+    >>> optimizer = torch.optim.SGD(old.parameters(), lr=0.1)
+    >>> exchange(optimizer, {old.weight: new.weight, old.bias: new.bias})
+    >>> [parameter.shape for parameter in optimizer.param_groups[0]["params"]]
+    [torch.Size([4, 2]), torch.Size([4])]
     """
-    gone = {id(parameter) for parameter in parameters}
     for group in optimizer.param_groups:
-        for parameter in [held for held in group["params"] if id(held) in gone]:
-            optimizer.state.pop(parameter, None)
-        group["params"] = [held for held in group["params"] if id(held) not in gone]
+        group["params"] = [pairs.get(held, held) for held in group["params"]]
+    for old in pairs:
+        optimizer.state.pop(old, None)
 
 
 def _home(optimizer: Optimizer, place: int, group: Group, homes: dict[int, Any]) -> dict[str, Any] | None:

@@ -102,6 +102,11 @@ class OptimizerFactory(ABC):
         """
         raise ArgumentError(_NOT_FINE.format(name=self.name))
 
+    @property
+    def existing(self) -> Optimizer | None:
+        """The optimizer, where it exists before the net is trained."""
+        return None
+
     def uses(self, optimizer: Optimizer) -> bool:
         """Whether the factory gives ``optimizer`` itself, with what it has gathered."""
         return False
@@ -232,6 +237,11 @@ class _FromInstance(OptimizerFactory):
                 f'it: optimizer="{self.name.lower()}" or ec.optim.{self.name}(...).'
             )
         check_some_trainable(held)
+        return self._optimizer
+
+    @property
+    def existing(self) -> Optimizer | None:
+        """The user's optimizer."""
         return self._optimizer
 
     def uses(self, optimizer: Optimizer) -> bool:

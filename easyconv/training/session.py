@@ -1,6 +1,6 @@
 """What lasts from one ``compile`` to the next, and how a call becomes a run of the loop."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +16,7 @@ from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
 from easyconv.layers.keeping import call, kept_modes
 from easyconv.metrics import Metric
 from easyconv.notices import warn_user
-from easyconv.optim.adopting import forget
+from easyconv.optim.adopting import exchange
 from easyconv.seed import kept_random_state
 from easyconv.training import loop
 from easyconv.training.advice import warn_of_idle_optimizer, warn_of_untrained_layers
@@ -181,15 +181,20 @@ class Session:
         optimizer = self.as_compiled.optimizer
         return replace(self.as_compiled, optimizer=optimizer.fine(optimizer.lr / 10 if lr is None else lr, decay))
 
-    def forget(self, parameters: Iterable[Tensor]) -> None:
-        """Take parameters that are no longer the net's out of the optimizer."""
-        if self.optimizer is None:
+    def exchange(self, pairs: Mapping[Tensor, Tensor]) -> None:
+        """Let the optimizer train new parameters of the net in the places of old ones."""
+        existing = self.as_compiled.optimizer.existing
+        for optimizer in (self.optimizer, existing):
+            if optimizer is not None:
+                exchange(optimizer, pairs)
+        if existing is None:
             return
-        forget(self.optimizer, parameters)
-        if self.recipe.optimizer.uses(self.optimizer):
+        held = {parameter for group in existing.param_groups for parameter in group["params"]}
+        if not held.issuperset(pairs.values()):
             warn_user(
-                f"The optimizer ({type(self.optimizer).__name__}) was made by you, and does not train the new head. "
-                "Call compile() again: with a name or ec.optim.SGD(...), or with an optimizer of the new parameters."
+                f"The optimizer ({type(existing).__name__}) was made by you without the old head, and does not train "
+                "the new one. Call compile() again: with a name or ec.optim.SGD(...), or with an optimizer of the new "
+                "parameters."
             )
 
     def require_run(self) -> Run:

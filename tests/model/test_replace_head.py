@@ -109,6 +109,45 @@ def test_the_new_head_is_like_the_old_one():
     assert str(squeeze.get_layer("classifier.1")) == "Conv2d(512, 2, kernel_size=(1, 1), stride=(1, 1))"
 
 
+@pytest.mark.parametrize("build", [True, False])
+@pytest.mark.parametrize(("dimensions", "shape"), [(1, (3, 8)), (2, (3, 8, 8)), (3, (3, 4, 4, 4))])
+def test_a_convolution_of_any_number_of_dimensions(dimensions, shape, build):
+    conv = getattr(ec.layers, f"Conv{dimensions}D")
+    model = ec.Sequential([conv(4, 3, padding="same"), conv(6, 1, bias=False), nn.Flatten(2), ec.layers.Lambda(mean)])
+    if build:
+        model.build(shape)
+    model.replace_head(5)
+    assert model.predict(torch.rand(2, *shape), verbose=0).shape == (2, 5)
+    assert type(model[1]) is getattr(nn, f"Conv{dimensions}d")
+    assert model[1].bias is None
+
+
+def mean(x):
+    return x.mean(2)
+
+
+def test_a_head_without_sizes_keeps_type_device_mode_and_initial_values():
+    zeros = ec.layers.Dense(3, init=lambda weight: nn.init.zeros_(weight))
+    model = ec.Sequential([ec.layers.Flatten(), ec.layers.Dense(8), zeros]).double().eval().replace_head(5)
+    assert model.predict(X, verbose=0).dtype == np.float64
+    assert not model[2].weight.any()
+    assert not model[2].training
+    with torch.device("meta"):
+        bare = ec.Sequential([ec.layers.Flatten(), ec.layers.Dense(3)])
+    assert bare.replace_head(5)[1].weight.data.device.type == "meta"
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121"])
+def test_a_net_that_has_lost_its_head_is_not_damaged(name):
+    with torch.device("meta"):
+        net = torchvision.models.get_model(name)
+    setattr(net, "classifier" if name.startswith("dense") else "fc", nn.Identity())
+    before = parts(net)
+    with pytest.raises(LayerNotFoundError, match=r"it ends with '[\w.]+' \(BatchNorm2d\)"):
+        ec.Model(net).replace_head(5)
+    assert all(before[key] is part for key, part in parts(net).items())
+
+
 def test_frozen_parts_stay_frozen_and_the_head_is_trained():
     model = small(input_shape=(1, 8, 8))
     model.freeze()
@@ -153,12 +192,43 @@ def test_a_compiled_model_trains_on_and_forgets_the_old_head():
     assert len(held) == len(set(held))
 
 
-def test_an_optimizer_of_the_users_does_not_know_the_new_head():
+@pytest.mark.parametrize("fitted", [True, False])
+def test_an_optimizer_of_the_users_trains_the_new_head_in_the_place_of_the_old_one(fitted):
     model = small(input_shape=(1, 8, 8))
-    model.compile(torch.optim.SGD(model.parameters(), lr=0.1))
+    groups = [{"params": model[0].parameters()}, {"params": model[2].parameters(), "lr": 0.5}]
+    mine = torch.optim.SGD(groups, lr=0.1, momentum=0.9)
+    model.compile(mine)
+    if fitted:
+        model.fit(X, Y, verbose=0)
+    model.replace_head(5)
+    assert mine.param_groups[1]["params"] == list(model[2].parameters())
+    assert not set(mine.state) - set(model.parameters())
+    before = model[2].weight.detach().clone()
     model.fit(X, Y, verbose=0)
-    with pytest.warns(ec.errors.EasyconvWarning, match=r"\(SGD\) was made by you, and does not train the new head"):
+    assert model.optimizer is mine
+    assert not torch.equal(model[2].weight, before)
+
+
+def test_an_optimizer_of_the_users_that_left_the_head_out_is_noticed():
+    model = small(input_shape=(1, 8, 8))
+    model.compile(torch.optim.SGD(model[0].parameters(), lr=0.1))
+    model.fit(X, Y, verbose=0)
+    with pytest.warns(ec.errors.EasyconvWarning, match=r"\(SGD\) was made by you without the old head"):
         model.replace_head(5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", ec.optim.SGD(lr=0.1, groups=ec.optim.layerwise(0.5))])
+def test_the_new_head_has_the_group_and_the_rate_of_the_old_one(optimizer):
+    model = small()
+    model.compile(optimizer)
+    model.fit(X, Y, verbose=0)
+    ec.optim.set_lr(model.optimizer, 0.02)
+    rates = [group["lr"] for group in model.optimizer.param_groups]
+    place = next(n for n, g in enumerate(model.optimizer.param_groups) if model[-1].weight in set(g["params"]))
+    model.replace_head(5)
+    model.fit(X, Y, verbose=0)
+    assert [group["lr"] for group in model.optimizer.param_groups] == rates
+    assert model[-1].weight in set(model.optimizer.param_groups[place]["params"])
 
 
 def test_the_names_of_classes_go_along():
@@ -191,6 +261,35 @@ def test_the_wrong_layer_is_noticed_and_the_right_one_can_be_named():
     assert model.replace_head(5, layer="fc").predict(X, verbose=0).shape == (24, 5)
 
 
+def test_one_of_several_outputs_must_follow_the_new_head():
+    class Both(HeadFirst):
+        def forward(self, x):
+            features = self.body(x.flatten(1))
+            return {"classes": self.fc(features), "features": features}
+
+    model = Both().build((1, 8, 8))
+    assert model.replace_head(5, layer="fc")(X[:2])["classes"].shape == (2, 5)
+
+    class Unused(HeadFirst):
+        def forward(self, x):
+            self.body(x.flatten(1))
+            return x.flatten(1)[:, :3], x.mean((1, 2, 3))
+
+    model = Unused().build((1, 8, 8))
+    with pytest.raises(ArgumentError, match=r"'body' is not the head: .* the net gives the shapes \(1, 3\), \(1,\)"):
+        model.replace_head(5)
+    assert model.body.out_features == 8
+
+
+def test_the_named_head_is_fine_tuned():
+    model = HeadFirst().build((1, 8, 8))
+    model.compile("sgd", lr=0.1)
+    before = copy.deepcopy(model.state_dict())
+    model.fine_tune(X, Y, epochs=0, layer="fc", verbose=0)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"fc.weight", "fc.bias"}
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -199,12 +298,29 @@ def test_the_wrong_layer_is_noticed_and_the_right_one_can_be_named():
         (lambda: small().replace_head(2, class_names=["a"]), ArgumentError, "must be 2 names, one per class, got 1"),
         (lambda: small().replace_head(2, layer="haed"), LayerNotFoundError, "no layer 'haed'. Did you mean 'head'"),
         (lambda: small().replace_head(2, layer="flat"), ArgumentError, "is a Flatten; a head is a dense layer"),
-        (lambda: ec.Model(nn.ReLU()).replace_head(2), LayerNotFoundError, "no dense layer or convolution in this ReLU"),
-        (lambda: ec.Model(nn.Conv2d(4, 4, 3, groups=4)).replace_head(2), ArgumentError, "a convolution in 4 groups"),
         (
-            lambda: ec.Sequential([ec.layers.Conv2D(3, 1), ec.layers.GlobalAvgPool2D()]).replace_head(2),
+            lambda: ec.Model(nn.ReLU()).replace_head(2),
+            LayerNotFoundError,
+            "at the end of this ReLU .* head. Name the layer, layer='...': there is none to choose from",
+        ),
+        (lambda: ec.Model(nn.Conv2d(4, 4, 1, groups=4)).replace_head(2), ArgumentError, "a convolution in 4 groups"),
+        (
+            lambda: ec.Model(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))).replace_head(2),
+            LayerNotFoundError,
+            r"it ends with '1' \(BatchNorm1d\). Name the layer, layer='...': one of '0'",
+        ),
+        (
+            lambda: ec.Model(nn.Sequential(nn.Linear(2, 2), nn.MultiheadAttention(2, 1))).replace_head(2),
+            LayerNotFoundError,
+            r"ends with '1.out_proj' \(NonDynamicallyQuantizableLinear\)",
+        ),
+        (lambda: small().replace_head(2, class_names="ab"), ArgumentTypeError, r"a list of text, got 'ab' \(str\)"),
+        (lambda: small().replace_head(2, class_names=5), ArgumentTypeError, r"a list of text, got 5 \(int\)"),
+        (lambda: small().replace_head(1, class_names=[1]), ArgumentTypeError, r"got 1 \(int\) in it"),
+        (
+            lambda: small().replace_head(2, class_names=["a", "b"]),
             ArgumentError,
-            "whose sizes are not known yet",
+            "kept by model.preprocessing, and this model has none",
         ),
     ],
 )
@@ -239,7 +355,31 @@ def test_loose_parameters_come_before_the_layers_beside_them():
     )
 
 
+def test_one_goes_down_layer_by_layer():
+    model = blocks()
+    names = [name for name, _ in model.named_parameters()]
+    for until in ("head", "two", "one"):
+        model.freeze(until=until)
+        assert frozen(model) == set(names[: next(n for n, name in enumerate(names) if name.startswith(until))])
+        assert model.train().two.norm.training == (until != "head")
+    model.freeze(until=model.two)
+    assert frozen(model) == {name for name in names if name.startswith("one")}
+    model.freeze(until=model)
+    assert not frozen(model)
+
+
+def test_what_is_used_on_both_sides_is_frozen():
+    shared = nn.Linear(4, 4)
+    model = ec.Sequential([shared, nn.Linear(4, 4), shared, nn.Linear(4, 2)])
+    model.freeze(until="1")
+    assert frozen(model) == {"0.weight", "0.bias"}
+
+
 def test_until_is_checked():
+    with pytest.raises(ArgumentTypeError, match="take dotted names or layers"):
+        small().freeze(until=3)
+    with pytest.raises(LayerNotFoundError, match="This model has no layer Linear"):
+        small().freeze(until=nn.Linear(2, 2))
     with pytest.raises(LayerNotFoundError, match="no layer 'layer9'"):
         ec.zoo.resnet18(small=True).freeze(until="layer9")
     with pytest.raises(ArgumentError, match="layers, or until="):
