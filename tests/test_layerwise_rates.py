@@ -88,13 +88,44 @@ def test_the_defaults_rate_is_the_base():
     assert [group["lr"] for group in model.optimizer.param_groups] == pytest.approx([1e-3, 5e-4, 2.5e-4])
 
 
+def with_groups(**settings):
+    return ec.optim.SGD(lr=0.1, groups=lambda found: [{"params": found.parameters(), **settings}])(net())
+
+
+def test_parameters_beside_the_layers_can_be_named():
+    net = torchvision.models.VisionTransformer(32, 16, 2, 1, 8, 16)
+    for model in (net, ec.Model(net)):
+        groups = ec.optim.layer_rates({"class_token": 0.5, "encoder.pos_embedding": 0.25}, rest=0.1)(model)
+        assert [group["params"] for group in groups[:2]] == [[net.class_token], [net.encoder.pos_embedding]]
+
+
+def test_a_rate_that_is_a_tensor_stays_one():
+    rate = torch.tensor(0.5)
+    optimizer = ec.optim.Adam(lr=rate, groups=ec.optim.layerwise(0.5))(net())
+    assert [group["lr"].item() for group in optimizer.param_groups] == [0.5, 0.25, 0.125]
+    assert rate == 0.5
+
+
+def test_the_plateau_keeps_the_ratios():
+    model = ec.Model(net())
+    model.compile(ec.optim.SGD(lr=0.4, groups=ec.optim.layerwise(0.5)))
+    drop = ec.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=1e9)
+    model.fit(X, Y, epochs=3, verbose=0, callbacks=drop)
+    assert [group["lr"] for group in model.optimizer.param_groups] == pytest.approx([0.1, 0.05, 0.025])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
         (lambda: ec.optim.layerwise(0), ArgumentError, "decay must be more than 0"),
         (lambda: ec.optim.layerwise(2), ArgumentError, "decay must be at most 1, got 2"),
         (lambda: ec.optim.layer_rates([0.1]), ArgumentTypeError, r"rates must be a dict .* got \[0.1\]"),
-        (lambda: ec.optim.layer_rates({"fc": -1}), ArgumentError, r"rates\['fc'\] must be at least 0"),
+        (lambda: ec.optim.layer_rates({"fc": -1}), ArgumentError, r"rates\['fc'\] must be more than 0, got -1"),
+        (lambda: ec.optim.layer_rates({"fc": 1}, rest=0), ArgumentError, "rest must be more than 0, got 0"),
+        (lambda: ec.optim.layer_rates({"0": 1.0})(net()), ArgumentError, "names the layer '0', which has no param"),
+        (lambda: with_groups(lr=0.1, relative_lr=0.5), ArgumentError, r"lr=0.1 and relative_lr=0.5. Give one of them"),
+        (lambda: with_groups(relative_lr=0), ArgumentError, "relative_lr must be more than 0, got 0"),
+        (lambda: with_groups(relative_lr="x"), ArgumentTypeError, r"relative_lr must be a number, got 'x'"),
         (lambda: ec.optim.layer_rates({"fc": 1.0})(net()), ArgumentError, "names the layer 'fc', which is not there"),
     ],
 )

@@ -157,7 +157,15 @@ class FromClass(OptimizerFactory):
         """A group that says how its rate stands to the optimizer's, with the rate itself."""
         settings = dict(group)
         relative = settings.pop("relative_lr", None)
-        return group if relative is None else {**settings, "lr": self.lr * relative}
+        if relative is None:
+            return group
+        if "lr" in group:
+            raise ArgumentError(
+                f"A parameter group has lr={group['lr']!r} and relative_lr={relative!r}. Give one of them: the rate, "
+                "or how it stands to the optimizer's."
+            )
+        base = self._arguments.get("lr", arguments_of(self._class)["lr"].default)
+        return {**settings, "lr": base * check_number("relative_lr", relative, above=0)}
 
     @property
     def lr(self) -> float:

@@ -56,7 +56,8 @@ def layer_rates(rates: Mapping[str, float], rest: float = 1.0) -> "NamedRates":
     Parameters
     ----------
     rates : dict of str to float
-        Dotted names of layers, of which the longest that fits counts: ``{"layer4": 0.3, "fc": 1.0}``.
+        Dotted names of layers or parameters, of which the longest that fits counts: ``{"layer4": 0.3, "fc": 1.0}``.
+        Rates above 0; a layer that is not to be trained is frozen instead.
     rest : float, default 1.0
         For all others.
 
@@ -68,7 +69,7 @@ def layer_rates(rates: Mapping[str, float], rest: float = 1.0) -> "NamedRates":
     Raises
     ------
     ArgumentError
-        When there is no such layer, as soon as the net is known.
+        When there is no such layer, or it has no parameters, as soon as the net is known.
 
     Examples
     --------
@@ -81,8 +82,8 @@ def layer_rates(rates: Mapping[str, float], rest: float = 1.0) -> "NamedRates":
         raise ArgumentTypeError(
             f"rates must be a dict from names of layers to numbers, like {{'fc': 1.0}}, got {rates!r}."
         )
-    checked = {str(name): check_number(f"rates[{name!r}]", rate, minimum=0) for name, rate in rates.items()}
-    return NamedRates(tuple(checked.items()), check_number("rest", rest, minimum=0))
+    checked = {str(name): check_number(f"rates[{name!r}]", rate, above=0) for name, rate in rates.items()}
+    return NamedRates(tuple(checked.items()), check_number("rest", rest, above=0))
 
 
 @dataclass(frozen=True)
@@ -158,13 +159,7 @@ class NamedRates:
 
     def __call__(self, net: nn.Module) -> list[Group]:
         """A group per name, in their order, and one for the rest."""
-        layers = {name: layer for name, layer in net.named_modules() if name}
-        names = {name: name if name in layers else f"net.{name}" for name, _ in self.rates}
-        for name, full in names.items():
-            if full not in layers:
-                raise ArgumentError(
-                    f"layer_rates() names the layer {name!r}, which is not there. {suggest(name, layers)}"
-                )
+        names = self._full_names(net)
         chosen: dict[str, list[Any]] = {name: [] for name in names}
         rest: list[Any] = []
         for path, parameter in net.named_parameters():
@@ -172,6 +167,20 @@ class NamedRates:
             (chosen[max(fitting, key=len)] if fitting else rest).append(parameter)
         groups: list[Group] = [{"params": chosen[name], "relative_lr": rate} for name, rate in self.rates]
         return [*groups, {"params": rest, "relative_lr": self.rest}] if rest else groups
+
+    def _full_names(self, net: nn.Module) -> dict[str, str]:
+        """Names as the user gave them, and as the net has them."""
+        parameters = [name for name, _ in net.named_parameters()]
+        layers = {name for name, _ in net.named_modules() if name}
+        names = {name: name if name in {*layers, *parameters} else f"net.{name}" for name, _ in self.rates}
+        for name, full in names.items():
+            if full not in layers and full not in parameters:
+                raise ArgumentError(
+                    f"layer_rates() names the layer {name!r}, which is not there. {suggest(name, layers)}"
+                )
+            if not any(f"{path}.".startswith(f"{full}.") for path in parameters):
+                raise ArgumentError(f"layer_rates() names the layer {name!r}, which has no parameters. Leave it out.")
+        return names
 
     @property
     def __name__(self) -> str:
