@@ -21,7 +21,7 @@ from easyconv.errors import (
 from easyconv.visualize.answers import as_tensor, check_length, classes_and_confidence, labels, pick_predictions
 from easyconv.visualize.figures import RIGHT, WRONG, finish, new_figure
 
-__all__ = ["gallery", "predictions"]
+__all__ = ["as_pixels", "gallery", "predictions"]
 
 _PURPOSE = "A gallery of images"
 _MOST = 400
@@ -91,7 +91,7 @@ def gallery(
     >>> [axes.get_title() for axes in figure.axes]
     ['0', '1', '0 (1)', '0']
     """
-    pixels = _pixels(images, mean, std)
+    pixels = as_pixels(images, mean, std)
     captions, colours = _captions(len(pixels), titles, targets, outputs_or_predictions, class_names)
     across = _columns(len(pixels)) if columns is None else check_integer("columns", columns, minimum=1)
     across = min(across, len(pixels))
@@ -168,7 +168,7 @@ def predictions(
     )
 
 
-def _pixels(images: Any, mean: Sequence[float] | None, std: Sequence[float] | None) -> np.ndarray[Any, Any]:
+def as_pixels(images: Any, mean: Sequence[float] | None, std: Sequence[float] | None) -> np.ndarray[Any, Any]:
     """Images as (N, H, W, 3) or (N, H, W, 1), in [0, 1]."""
     found = as_tensor("images", images)
     _check_images(found)
