@@ -13,7 +13,8 @@ from easyconv.callbacks.progress import Verbosity
 from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, make_source
-from easyconv.layers.freezing import frozen_but
+from easyconv.errors import StateError
+from easyconv.layers.freezing import frozen_but, is_frozen
 from easyconv.layers.heads import heads_of
 from easyconv.layers.initializers import InitLike
 from easyconv.model.predictor import Callbacks, Predictor, listeners, one_batch
@@ -335,6 +336,8 @@ class Model(Predictor):
             When ``compile`` was given an optimizer, or a function that makes one: the second phase makes its own.
         LayerNotFoundError
             When there is no head.
+        StateError
+            When the head is frozen.
 
         Notes
         -----
@@ -367,7 +370,13 @@ class Model(Predictor):
         net = self._own_net()
         with ExitStack() as frozen:
             if head_epochs:
-                frozen.enter_context(frozen_but(net, *(head.layer for head in heads_of(net, self._head(layer)))))
+                heads = heads_of(net, self._head(layer))
+                if all(is_frozen(head.layer) for head in heads):
+                    raise StateError(
+                        f"fine_tune() trains the head first, and {heads[0].name!r} is frozen. Call "
+                        f"model.unfreeze({heads[0].name!r}), or leave the first phase out: head_epochs=0."
+                    )
+                frozen.enter_context(frozen_but(net, *(head.layer for head in heads)))
             with session.in_two_phases(SecondPhase(head_epochs, fine, frozen.close)):
                 return self.fit(x, y, epochs=head_epochs + epochs, **arguments)
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import easyconv as ec
-from easyconv.errors import ArgumentTypeError
+from easyconv.errors import ArgumentTypeError, StateError
 
 X, Y = torch.rand(24, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(24) % 3
 
@@ -160,6 +160,16 @@ def test_a_refused_call_changes_nothing(options):
         model.fine_tune(X, Y, head_epochs=0, verbose=0, **options)
     assert model._session.recipe is recipe
     assert model.fit(X, Y, verbose=0).history["learning_rate"] == [0.1]
+
+
+def test_a_head_that_is_frozen_is_named():
+    model = compiled()
+    model.freeze("head")
+    with pytest.raises(StateError, match=r"'head' is frozen. Call model.unfreeze\('head'\), or leave the first phase"):
+        model.fine_tune(X, Y, verbose=0)
+    before = model[-1].weight.clone()
+    model.fine_tune(X, Y, head_epochs=0, verbose=0)
+    assert torch.equal(model[-1].weight, before)
 
 
 def test_words_of_keras_are_explained():
