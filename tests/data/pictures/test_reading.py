@@ -76,6 +76,7 @@ def test_transparency_shows_white():
     grey = PIL.Image.fromarray(PIXELS[..., 0]).convert("LA")
     grey.putalpha(0)
     assert (values(grey, 1) == 255).all()
+    assert (values(grey.convert("La"), 1) == 255).all()
     palette = PIL.Image.new("P", (2, 1), 0)
     palette.putpalette([10, 20, 30, 0, 0, 0])
     assert values(saved(palette, "PNG", transparency=0)).min() == 255
