@@ -24,7 +24,8 @@ from easyconv.files import cache_folder, write_errors_explained, write_whole
 
 __all__ = ["Decoded", "check_files", "decode_to_disk", "decode_to_memory"]
 
-_AT_A_TIME = 1024
+_AT_A_TIME, _PER_TASK = 4096, 8
+"""Pictures that are handed to the threads at once, and to one of them; handing over costs as much as a small one."""
 _VERSION = 1
 """To be raised when pictures come out differently, so that no file of an older version is taken for theirs."""
 
@@ -153,10 +154,17 @@ def _in_threads(work: Callable[[int], None], count: int) -> None:
     """Some at a time, so that Ctrl-C is heard; a bar where it takes more than two seconds and somebody is looking."""
     bar = tqdm(total=count, desc="reading pictures", unit="", delay=2, leave=False, disable=not sys.stderr.isatty())
     pool = ThreadPoolExecutor(usable_cores())  # PIL decodes without holding the interpreter
+
+    def some(start: int) -> int:
+        rows = range(start, min(start + _PER_TASK, count))
+        for row in rows:
+            work(row)
+        return len(rows)
+
     try:
         for start in range(0, count, _AT_A_TIME):
-            for _ in pool.map(work, range(start, min(start + _AT_A_TIME, count))):
-                bar.update()
+            for done in pool.map(some, range(start, min(start + _AT_A_TIME, count), _PER_TASK)):
+                bar.update(done)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
         bar.close()
