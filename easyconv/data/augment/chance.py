@@ -1,7 +1,7 @@
 """A transform for some samples of a batch only."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -38,6 +38,8 @@ class RandomApply(Transform):
     >>> RandomApply(GaussianBlur(3), p=0.2)(torch.rand(4, 3, 16, 16)).shape
     torch.Size([4, 3, 16, 16])
     """
+
+    by_chance: ClassVar[bool] = True
 
     transform: Any
     p: float = 0.5

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -40,6 +40,8 @@ class ColorJitter(ImageTransform):
     >>> ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.05)(torch.rand(4, 3, 16, 16)).shape
     torch.Size([4, 3, 16, 16])
     """
+
+    by_chance: ClassVar[bool] = True
 
     brightness: Amount = 0.0
     contrast: Amount = 0.0

@@ -1,7 +1,7 @@
 """Parts of images: at random places, of random sizes, or from the middle."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -53,6 +53,8 @@ class RandomCrop(GeometricTransform):
     >>> RandomCrop(32, padding=4)(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 3, 32, 32])
     """
+
+    by_chance: ClassVar[bool] = True
 
     size: int | tuple[int, int]
     padding: int | tuple[int, int] = 0
@@ -239,6 +241,8 @@ class RandomResizedCrop(GeometricTransform):
     >>> RandomResizedCrop(24, scale=(0.25, 1.0))(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 3, 24, 24])
     """
+
+    by_chance: ClassVar[bool] = True
 
     size: int | tuple[int, int]
     scale: tuple[float, float] = (0.08, 1.0)

@@ -60,6 +60,8 @@ class RandomErasing(ImageTransform):
     tensor([0., 0., 0., 0.])
     """
 
+    by_chance: ClassVar[bool] = True
+
     limited: ClassVar[bool] = False
 
     p: float = 0.5
@@ -116,6 +118,8 @@ class Cutout(ImageTransform):
     >>> Cutout(8)(torch.ones(4, 3, 16, 16)).shape
     torch.Size([4, 3, 16, 16])
     """
+
+    by_chance: ClassVar[bool] = True
 
     limited: ClassVar[bool] = False
 

@@ -1,6 +1,7 @@
 """Mirror images: at random, or every other epoch."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ __all__ = ["AlternatingFlip", "RandomHorizontalFlip", "RandomVerticalFlip"]
 
 class _Flip(GeometricTransform):
     """Mirrors those images of a batch that its draws name."""
+
+    by_chance: ClassVar[bool] = True
 
     axis: int
 

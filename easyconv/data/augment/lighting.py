@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -50,6 +50,8 @@ class PCALighting(ImageTransform):
     >>> PCALighting.imagenet()(torch.rand(4, 3, 16, 16)).shape
     torch.Size([4, 3, 16, 16])
     """
+
+    by_chance: ClassVar[bool] = True
 
     std: float = 0.1
     eigenvalues: Sequence[float] | None = None

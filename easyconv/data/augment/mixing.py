@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +27,8 @@ class Mix(NamedTuple):
 @dataclass(frozen=True)
 class _Mixing(Transform):
     """Draws a partner and a share for each image."""
+
+    by_chance: ClassVar[bool] = True
 
     alpha: float = 1.0
     num_classes: int | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ class GaussianNoise(ImageTransform):
     torch.Size([4, 3, 16, 16])
     """
 
+    by_chance: ClassVar[bool] = True
+
     sigma: float = 0.1
 
     def __post_init__(self) -> None:
@@ -62,6 +65,8 @@ class GaussianBlur(ImageTransform):
     >>> GaussianBlur(5)(torch.rand(4, 3, 16, 16)).shape
     torch.Size([4, 3, 16, 16])
     """
+
+    by_chance: ClassVar[bool] = True
 
     kernel_size: int | tuple[int, int]
     sigma: float | tuple[float, float] = (0.1, 2.0)

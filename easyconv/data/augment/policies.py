@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -105,6 +105,8 @@ class RandAugment(ImageTransform):
     >>> RandAugment()(torch.rand(4, 3, 16, 16)).shape
     torch.Size([4, 3, 16, 16])
     """
+
+    by_chance: ClassVar[bool] = True
 
     num_ops: int = 2
     magnitude: int = 9

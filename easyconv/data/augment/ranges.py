@@ -7,7 +7,7 @@ from easyconv.data.augment.normalization import Normalize
 from easyconv.data.augment.transform import Compose, Foreign, GeometricTransform, ImageTransform, Transform
 from easyconv.errors import ArgumentError
 
-__all__ = ["check_range", "flat", "moves_pixels"]
+__all__ = ["check_calm", "check_range", "flat", "moves_pixels"]
 
 _TORCHVISION_GEOMETRY = "torchvision.transforms.v2._geometry"
 
@@ -56,6 +56,34 @@ def check_range(transforms: Iterable[Transform], unit_range: bool) -> None:
             )
         if _normalizes(part):
             before = "a normalization"
+
+
+def check_calm(transforms: Iterable[Transform], what: str) -> None:
+    """Refuse transforms that draw at random where the net does not train.
+
+    Parameters
+    ----------
+    transforms : iterable of Transform
+        For batches of evaluation and prediction.
+    what : str
+        Where they were given, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        When there is one.
+
+    Examples
+    --------
+    >>> check_calm([Normalize([0.5], [0.5])], "prepare()")
+    """
+    # What holds the others does not draw itself, but RandomApply is looked through by `flat`.
+    named = [part for transform in transforms for part in (transform, *flat(transform)) if part.by_chance]
+    if named:
+        raise ArgumentError(
+            f"{what} is for batches that the net does not train on, too, and {type(named[0]).__name__} draws at random "
+            "(or needs the epoch): results would differ from time to time. Pass it to augment()."
+        )
 
 
 def moves_pixels(transform: Transform) -> bool:

@@ -61,6 +61,9 @@ class Transform(ABC):
     0.5
     """
 
+    by_chance: ClassVar[bool] = False
+    """Whether it is for training only: what it does differs from one time to the next."""
+
     def __call__(self, images: Tensor, targets: Any = None) -> Any:
         """Images, or images and targets, transformed.
 
@@ -159,7 +162,7 @@ class Compose(Transform):
 
     Parameters
     ----------
-    *transforms : Transform or callable
+    *transforms : Transform, callable, or list of these
         See `as_transform`.
 
     Examples
@@ -213,9 +216,9 @@ def as_transform(value: Any) -> Transform:
 
     Parameters
     ----------
-    value : Transform or callable
-        A `Transform` stays as it is. One of ``torchvision.transforms.v2`` is called with images and targets; what it
-        draws, it draws once for the whole batch. Any other callable is called with the images.
+    value : Transform, callable, or list of these
+        A `Transform` stays as it is; a list is composed. One of ``torchvision.transforms.v2`` is called with images
+        and targets; what it draws, it draws once for the whole batch. Any other callable is called with the images.
 
     Raises
     ------
@@ -229,6 +232,8 @@ def as_transform(value: Any) -> Transform:
     """
     if isinstance(value, Transform):
         return value
+    if isinstance(value, (list, tuple)):
+        return Compose(*value)
     if isinstance(value, type):
         raise ArgumentTypeError(
             f"A transform must be an object, got the class {value.__name__}. Make one: {value.__name__}(...)."

@@ -1,7 +1,7 @@
 """Images turned, moved, scaled, sheared and tilted, each by angles of its own."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ __all__ = ["RandomAffine", "RandomPerspective", "RandomRotation"]
 
 class _Warp(GeometricTransform):
     """Looks up each pixel through a map of the plane that is drawn for each image."""
+
+    by_chance: ClassVar[bool] = True
 
     fill: float
 

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from easyconv.arguments import check_integer
 from easyconv.data.augment.normalization import Normalize
-from easyconv.data.augment.ranges import check_range, flat, moves_pixels
+from easyconv.data.augment.ranges import check_calm, check_range, flat, moves_pixels
 from easyconv.data.augment.transform import Position, Transform, as_transform
 from easyconv.data.datasets.facts import Facts
 from easyconv.data.datasets.rows import chosen_rows
@@ -182,6 +182,7 @@ class Split(Dataset[Any], ABC):
             What takes their place when the net does not train, such as ``[CenterCrop(224)]`` for ``RandomCrop(224)``.
         """
         chance, calm = self._fitted(transforms), self._fitted(evaluation)
+        check_calm(calm, "evaluation=")
         if look_like_masks(self.targets, self.size) and any(map(moves_pixels, [*chance, *calm])):
             warn_user(
                 "The targets have a value for each pixel, and stay where they are while the images are moved. Make "
@@ -197,7 +198,9 @@ class Split(Dataset[Any], ABC):
         *transforms : Transform or callable
             As in `augment`, but without chance: ``Resize(224)``, ``Normalize()``.
         """
-        return self._with(self.pipeline.followed_by(self._fitted(transforms)))
+        fitted = self._fitted(transforms)
+        check_calm(fitted, "prepare()")
+        return self._with(self.pipeline.followed_by(fitted))
 
     def normalize(self: S, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> S:
         """Subtract the mean of each channel and divide by its standard deviation, in all batches.

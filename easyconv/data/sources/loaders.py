@@ -56,7 +56,7 @@ class LoaderSource(StreamSource):
         start = time.perf_counter()
         item = super()._next_item(iterator, index)
         if self._waiting is not None:
-            self._waiting.waited += time.perf_counter() - start
+            self._waiting.waits.append(time.perf_counter() - start)
         return item
 
     def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor | None, Batch]]:

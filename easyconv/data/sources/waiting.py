@@ -1,5 +1,6 @@
 """How long training waits for a loader, and what a cache would save."""
 
+import statistics
 import time
 import weakref
 from typing import Any
@@ -32,26 +33,30 @@ class Waiting:
 
     Attributes
     ----------
-    waited : float
-        Seconds so far.
+    waits : list of float
+        Seconds for each batch so far.
     """
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset.dataset if isinstance(dataset, Located) else dataset
         self._start = time.perf_counter()
-        self.waited = 0.0
+        self.waits: list[float] = []
 
     def tell(self, batch: Batch | None, batches: int) -> None:
         """At the end of a pass: a notice, where a cache would save much and the samples are always the same."""
+        if batch is None or not self.waits or self._was_told():
+            return
         passed = time.perf_counter() - self._start
-        if self.waited < max(_LEAST_SECONDS, _LEAST_SHARE * passed) or batch is None or self._was_told():
+        # By the median, so that one long stall of the machine is not taken for the cost of reading.
+        waited = statistics.median(self.waits) * len(self.waits)
+        if waited < max(_LEAST_SECONDS, _LEAST_SHARE * passed):
             return
         if not self._could_be_cached(batch) or first_random(self._dataset) is not None:
             return
         _TOLD.add(self._dataset)
         cached = _seconds_to_gather(batch) * batches
         warn_user(
-            f"{self.waited:.1f} of the {passed:.1f} seconds of this epoch went on reading samples one by one, which "
+            f"About {waited:.1f} of the {passed:.1f} seconds of this epoch went on reading samples one by one, which "
             f"are the same each time. From memory the same batches take {cached:.2f} seconds, as measured just now: "
             "pass ec.data.cache(dataset), with random transforms in .augment(...)."
         )

@@ -91,6 +91,11 @@ def apply(transform, batch, rows=None):
     return transform.apply(batch, None, Position(torch.arange(len(batch)) if rows is None else rows))[0]
 
 
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_each_says_whether_it_draws(name):
+    assert make(name).by_chance == (name not in FIXED)
+
+
 def test_all_are_found():
     assert len(TRANSFORMS) >= 21
     assert len(VIEWS) == 3

@@ -631,6 +631,13 @@ def test_random_apply_takes_some_and_leaves_the_others():
     assert fitted.transform.mean is not None
 
 
+def test_lists_are_composed():
+    crop, flip = ec.augment.CenterCrop(10), ec.augment.RandomHorizontalFlip(1.0)
+    assert torch.equal(ec.augment.Compose([crop, flip])(X), flip(crop(X)))
+    data = ec.data.from_arrays((BYTES, Y)).augment([crop, flip], evaluation=[crop])
+    assert data.train.pipeline.augmentation[0].transforms == (crop, flip)
+
+
 def test_compose_and_foreign_transforms():
     both = ec.augment.Compose(v2.RandomHorizontalFlip(1.0), lambda images: images / 2)
     images, targets = both(X, tv_tensors.Mask(torch.arange(COUNT * 480).view(COUNT, 24, 20)))

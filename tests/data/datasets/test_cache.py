@@ -1,5 +1,7 @@
 """cache(): what a data set gives sample by sample, as one array."""
 
+import time
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -155,8 +157,6 @@ def test_refused(call, error, text):
 
 class Slow(Pictures):
     def __getitem__(self, index):
-        import time
-
         time.sleep(0.005)
         image, label = super().__getitem__(index)
         return torch.from_numpy(np.asarray(image)).permute(2, 0, 1) / 255, label
@@ -173,6 +173,17 @@ def test_a_slow_loader_gets_one_notice():
     with pytest.warns(ec.errors.EasyconvWarning, match=r"From memory the same batches take 0\.\d\d seconds"):
         fit_on(data, epochs=2)
     fit_on(data)
+
+
+def test_a_single_stall_is_no_cost_of_reading():
+    class Stalling(Pictures):
+        def __getitem__(self, index):
+            if index == 120:
+                time.sleep(1.5)
+            image, label = super().__getitem__(index)
+            return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255, label
+
+    fit_on(Stalling())
 
 
 def test_no_notice_where_samples_are_random_or_quick():

@@ -348,7 +348,12 @@ def test_a_shown_batch_has_its_colours_back():
         (lambda: ec.data.ArraySplit(IMAGES.long()), DataTypeError, "uint8 or floats, got torch.int64"),
         (lambda: ec.data.ArraySplit(IMAGES[0]), DataError, r"shape \(N, C, H, W\), got \(3, 8, 8\)"),
         (lambda: make().augment("flip"), ArgumentTypeError, "flip"),
-        (lambda: make().normalize().prepare(ec.augment.ColorJitter()), ArgumentError, "comes after a normalization"),
+        (lambda: make().prepare(ec.augment.RandomCrop(6)), ArgumentError, r"prepare\(\) is for .* RandomCrop draws at"),
+        (
+            lambda: make().augment(evaluation=[ec.augment.RandomApply(ec.augment.GaussianBlur(3))]),
+            ArgumentError,
+            "evaluation= is for batches that the net does not train on",
+        ),
         (
             lambda: make().augment(ec.augment.Normalize()).augment(ec.augment.ColorJitter()),
             ArgumentError,
