@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from easyconv.data.datasets.label_tables import Labels, checked_label, label_table, listed
-from easyconv.data.pictures.files import is_picture_file, pictures_in
+from easyconv.data.pictures.files import ENDINGS, is_picture_file, pictures_in
 from easyconv.errors import ArgumentTypeError, DataError, EmptyDataError, FileMissingError
 from easyconv.notices import warn_user
 
@@ -141,7 +141,8 @@ def _by_class(folder: Path, *, all_filled: bool = True) -> Listing:
     if empty and (all_filled or len(empty) == len(found)):
         raise EmptyDataError(
             f"There are no pictures in the class folder{'s' if len(empty) > 1 else ''} {listed(empty)} of "
-            f"{str(folder)!r}. Fill or remove {'them' if len(empty) > 1 else 'it'}."
+            f"{str(folder)!r}. Fill or remove {'them' if len(empty) > 1 else 'it'}. Files count that end in "
+            f"{', '.join(ENDINGS)}."
         )
     files = tuple(file for name in found for file in found[name])
     return Listing(files, tuple(name for name in found for _ in found[name]))
