@@ -338,11 +338,11 @@ def test_pictures_in_a_folder(tmp_path):
 
 
 def test_the_order_is_that_of_the_names_whatever_the_system_says(tmp_path, monkeypatch):
-    for name in ("a/1.png", "a-1.png", "a0.png", "B.png", "a/b/1.png"):
+    for name in ("a/1.png", "a-1.png", "a0.png", "B.png", "a/b/1.png", "a.b/1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     found = [os.path.relpath(file, tmp_path) for file in pictures_in(tmp_path)]
-    assert found == ["B.png", "a-1.png", "a0.png", "a/1.png", "a/b/1.png"]
+    assert found == ["B.png", "a-1.png", "a0.png", "a/1.png", "a/b/1.png", "a.b/1.png"]
     scandir = os.scandir
 
     @contextlib.contextmanager
