@@ -1,6 +1,7 @@
 """What a data set holds: counts, sizes, duplicates, and pictures that look wrong."""
 
 import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from easyconv.errors import ArgumentTypeError
 
 __all__ = ["Description", "Place", "Suspect", "describe"]
 
-_CHUNK = 1024
-_MOST_SIZES = 10_000
+_AT_A_TIME = 64 << 20
+"""Bytes of pixels."""
+_MOST_NUMBERS = 10_000
+"""Whole numbers beyond that need not be classes, and are counted only where they occur."""
 _DARK, _BRIGHT = 0.1, 0.9
 _LONG = 4.0
 _SHOWN = 5
@@ -66,7 +69,7 @@ class Description:
     contradictions : list of list of Place
         Those groups whose pictures have different labels.
     suspects : list of Suspect
-        Pictures of one colour, nearly black or white, of one pixel, or very long.
+        Pictures of one colour, nearly black or white, of one pixel, very long, or whose file is gone.
     """
 
     counts: dict[str, dict[str, int]]
@@ -123,8 +126,8 @@ def describe(data: Splits | Split) -> Description:
     Parameters
     ----------
     data : Splits or Split
-        What `load`, `image_folder`, `from_arrays` or `cache` returned. Every picture is looked at once, some at a time;
-        of files the sizes of at most 10,000 are read.
+        What `load`, `image_folder`, `from_arrays` or `cache` returned. Every picture is looked at once, some at a time,
+        and of every file the size is read.
 
     Returns
     -------
@@ -155,16 +158,19 @@ def describe(data: Splits | Split) -> Description:
         )
     seen: dict[bytes, list[Place]] = defaultdict(list)
     suspects: list[Suspect] = []
+    sizes: list[tuple[int, int]] = []
     for part, split in parts.items():
         for places, images in _chunks(part, split):
             for place, digest in zip(places, _digests(images), strict=True):
                 seen[digest].append(place)
             suspects += _odd_colours(places, images)
-        suspects += _odd_shapes(part, split)
+            measured = [(place, _size(place.file)) for place in places if place.file is not None]
+            suspects += _odd_shapes(measured)
+            sizes += [size for _, size in measured if size is not None]
     groups = [places for places in seen.values() if len(places) > 1]
     return Description(
         counts={part: _counts(split) for part, split in parts.items()},
-        sizes=_sizes([size for split in parts.values() for _, size in _file_sizes(split)]),
+        sizes=_extremes(sizes),
         duplicates=groups,
         leaks=[group for group in groups if len({place.part for place in group}) > 1],
         contradictions=[group for group in groups if len({_label(parts, place) for place in group}) > 1],
@@ -173,12 +179,12 @@ def describe(data: Splits | Split) -> Description:
 
 
 def _chunks(part: str, split: Split) -> Iterator[tuple[list[Place], Tensor]]:
-    for rows in torch.split(torch.arange(len(split)), _CHUNK):
-        yield [_place(part, split, row) for row in rows.tolist()], split.pictures(rows)
-
-
-def _place(part: str, split: Split, row: int) -> Place:
-    return Place(part, row, None if split.files is None else split.files[row])
+    files: Any = split.files if split.files is not None else itertools.repeat(None)
+    places = [Place(part, row, file) for row, file in zip(range(len(split)), files, strict=False)]
+    rows = max(1, _AT_A_TIME // (split.channels * split.size[0] * split.size[1])) if len(split) else 1
+    for start in range(0, len(split), rows):
+        chosen = places[start : start + rows]
+        yield chosen, split.pictures(range(start, start + len(chosen)))
 
 
 def _digests(images: Tensor) -> Iterator[bytes]:
@@ -186,43 +192,40 @@ def _digests(images: Tensor) -> Iterator[bytes]:
 
 
 def _odd_colours(places: list[Place], images: Tensor) -> Iterator[Suspect]:
-    pixels = images.flatten(1).float()
-    low, high = torch.aminmax(pixels, dim=1)
+    low, high = torch.aminmax(images.flatten(1), dim=1)
     whole = 255.0 if images.dtype == torch.uint8 else 1.0
     colour = images.flatten(2)
     flat = (colour == colour[:, :, :1]).flatten(1).all(1) & (colour.shape[2] > 1)
     for found, reason in (
         (flat, "all of one colour"),
         (~flat & (high < _DARK * whole) & (low >= 0), "nearly black"),
-        (~flat & (low > _BRIGHT * whole), "nearly white"),
+        (~flat & (low > _BRIGHT * whole) & (high <= whole), "nearly white"),
     ):
         yield from (Suspect(places[row], reason) for row in found.nonzero().flatten().tolist())
 
 
-def _odd_shapes(part: str, split: Split) -> Iterator[Suspect]:
-    for row, (width, height) in _file_sizes(split):
-        short, long = sorted((width, height))
-        if short == 1:
-            yield Suspect(_place(part, split, row), f"{width} x {height} pixels")
-        elif long > _LONG * short:
-            yield Suspect(_place(part, split, row), f"very long: {width} x {height} pixels")
+def _odd_shapes(measured: list[tuple[Place, tuple[int, int] | None]]) -> Iterator[Suspect]:
+    for place, size in measured:
+        if size is None:
+            yield Suspect(place, "the file cannot be read any more")
+        elif min(size) == 1:
+            yield Suspect(place, f"{size[0]} x {size[1]} pixels")
+        elif max(size) > _LONG * min(size):
+            yield Suspect(place, f"very long: {size[0]} x {size[1]} pixels")
 
 
-def _file_sizes(split: Split) -> list[tuple[int, tuple[int, int]]]:
-    """Width and height of the files, from their first bytes, evenly spaced where there are many."""
-    if split.files is None:
-        return []
+def _size(file: str) -> tuple[int, int] | None:
+    """Width and height, from the first bytes of the file; None where it is there no more."""
     from PIL import Image
 
-    rows = np.linspace(0, len(split) - 1, min(len(split), _MOST_SIZES)).astype(int).tolist()
-    found = []
-    for row in rows:
-        with Image.open(split.files[row]) as image:
-            found.append((row, image.size))
-    return found
+    try:
+        with Image.open(file) as image:
+            return image.width, image.height
+    except OSError:
+        return None
 
 
-def _sizes(sizes: list[tuple[int, int]]) -> Sizes | None:
+def _extremes(sizes: list[tuple[int, int]]) -> Sizes | None:
     if not sizes:
         return None
     columns = np.array(sizes)
@@ -236,9 +239,16 @@ def _counts(split: Split) -> dict[str, int]:
     targets = split.targets
     if not isinstance(targets, Tensor) or targets.dim() != 1 or targets.is_floating_point() or not len(targets):
         return {"all": len(split)}
+    values, found = (column.tolist() for column in torch.unique(targets, return_counts=True))
+    counts = {int(value): count for value, count in zip(values, found, strict=True)}
     names = split.class_names
-    counts = torch.bincount(targets.long(), minlength=0 if names is None else len(names)).tolist()
-    return {names[label] if names is not None else str(label): count for label, count in enumerate(counts)}
+    if names is not None:
+        return {name: counts.get(label, 0) for label, name in enumerate(names)} | {
+            str(label): count for label, count in counts.items() if not 0 <= label < len(names)
+        }
+    if min(counts) >= 0 and max(counts) < _MOST_NUMBERS:
+        return {str(label): counts.get(label, 0) for label in range(max(counts) + 1)}
+    return {str(label): count for label, count in counts.items()}
 
 
 def _label(parts: dict[str, Split], place: Place) -> Any:

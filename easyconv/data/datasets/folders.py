@@ -1,7 +1,8 @@
 """A folder of pictures as a data set."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,8 @@ from easyconv.arguments import check_choice, check_integer, check_number
 from easyconv.data.datasets.array_split import ArraySplit
 from easyconv.data.datasets.decoding import Decoded, check_files, decode_to_disk, decode_to_memory
 from easyconv.data.datasets.file_split import FileSplit
-from easyconv.data.datasets.listing import Labels, Listing, class_names_of, list_folder
+from easyconv.data.datasets.label_tables import Labels, listed
+from easyconv.data.datasets.listing import Listing, class_names_of, list_folder
 from easyconv.data.datasets.room import available_memory, free_disk
 from easyconv.data.datasets.split import Split
 from easyconv.data.datasets.splits import Splits
@@ -22,7 +24,7 @@ from easyconv.notices import warn_user
 
 __all__ = ["image_folder"]
 
-_CACHES = ("auto", "memory", "disk", "none")
+_CACHES = ("auto", "memory", "disk", "none", None)
 _SHARE_OF_MEMORY, _SHARE_OF_DISK = 0.25, 0.5
 _SHOWN = 10
 
@@ -35,7 +37,7 @@ def image_folder(
     channels: int = 3,
     validation_split: float = 0.0,
     labels: Labels = None,
-    cache: str = "auto",
+    cache: str | None = "auto",
     broken: str = "refuse",
     seed: int = 0,
     num_workers: int | str = "auto",
@@ -61,14 +63,14 @@ def image_folder(
         A CSV file with a name and a label in each row (a header may come first), a JSON file or dict from names to
         labels, or a function from a path to a label; names are relative to ``path``. Labels are names of classes, or
         whole numbers.
-    cache : {"auto", "memory", "disk", "none"}, default "auto"
+    cache : {"auto", "memory", "disk", "none"} or None, default "auto"
         Where the decoded pictures are kept as bytes: in memory; in a memory-mapped file in the user's cache folder (set
-        ``EASYCONV_CACHE`` to move it), which a second run finds there; or nowhere: they are decoded in worker processes
-        while the net trains. ``"auto"`` takes the first that fits: a quarter of the available memory, half of the free
-        disk.
+        ``EASYCONV_CACHE`` to move it), which a second run finds there; or nowhere (``"none"`` or None): they are
+        decoded in worker processes while the net trains, after one look at each. ``"auto"`` takes the first that fits:
+        a quarter of the available memory, half of the free disk.
     broken : {"refuse", "skip"}, default "refuse"
         What to do about files that cannot be read: an error that lists them, or a warning that lists them, and they are
-        left out.
+        left out. No class of the training part may lose all its pictures.
     seed : int, default 0
         Chooses the pictures of ``validation_split``, the same on every machine.
     num_workers : int or "auto", default "auto"
@@ -77,7 +79,8 @@ def image_folder(
     Returns
     -------
     Splits
-        Classes are numbered in the order of their names. ``data.train.files`` are the paths.
+        Classes are numbered from 0 on in the order of their names; whole numbers in the order of their values, so that
+        the labels 1 and 5 become the classes 0 and 1, called "1" and "5". ``data.train.files`` are the paths.
 
     Raises
     ------
@@ -120,53 +123,52 @@ def image_folder(
             f"validation_split={validation_split:g} makes no sense beside a folder of pictures to validate on, which "
             f"{str(path)!r} has. Leave it out."
         )
-    names = class_names_of(listings["train"])
-    reader = _Reader(picture_format, names, _where(cache, listings, picture_format), num_workers)
-    parts = {part: reader.read(listing) for part, listing in listings.items()}
-    _see_to_broken(reader.broken, broken, sum(len(listing.files) for listing in listings.values()))
-    data = Splits(**parts)
+    where = _where(cache or "none", listings, picture_format)
+    decoded = {part: _READERS[where](listing.files, picture_format) for part, listing in listings.items()}
+    _see_to_broken(listings, decoded, broken)
+    make = _Maker(picture_format, class_names_of(listings["train"]), num_workers, mapped=where == "disk")
+    data = Splits(**{part: make(listing, decoded[part]) for part, listing in listings.items()})
     return data.hold_out(validation_split, seed=seed) if validation_split else data
 
 
-class _Reader:
-    """Makes splits of listings, and remembers what could not be read."""
+_READERS: dict[str, Callable[[Sequence[str], PictureFormat], Decoded]] = {
+    "memory": decode_to_memory,
+    "disk": decode_to_disk,
+    "none": lambda files, _: check_files(files),
+}
 
-    def __init__(self, picture_format: PictureFormat, names: Sequence[str], where: str, workers: int | str) -> None:
-        self._format, self._names, self._where, self._workers = picture_format, tuple(names), where, workers
-        self.broken: list[str] = []
 
-    def read(self, listing: Listing) -> Split:
-        """The readable pictures of a listing."""
-        numbers = {name: number for number, name in enumerate(self._names)}
-        targets = torch.tensor([numbers[str(label)] for label in listing.labels], dtype=torch.int64)
-        if self._where == "none":
-            return self._in_files(listing.files, targets)
-        decode = decode_to_memory if self._where == "memory" else decode_to_disk
-        return self._in_array(decode(listing.files, self._format), listing.files, targets)
+class _Maker:
+    """Makes splits of the pictures that could be read."""
 
-    def _in_files(self, files: Sequence[str], targets: Tensor) -> FileSplit:
-        broken = check_files(files, self._format)
-        self.broken += broken.values()
-        rows = [row for row in range(len(files)) if row not in broken]
-        return FileSplit(
-            [files[row] for row in rows],
-            targets[rows],
-            class_names=self._names,
-            picture_format=self._format,
-            num_workers=self._workers,
-        )
+    def __init__(self, picture_format: PictureFormat, names: Sequence[str], workers: int | str, *, mapped: bool):
+        self._workers, self._mapped = workers, mapped
+        self._numbers = {name: number for number, name in enumerate(names)}
+        self._common: dict[str, Any] = {"class_names": tuple(names), "picture_format": picture_format}
 
-    def _in_array(self, decoded: Decoded, files: Sequence[str], targets: Tensor) -> ArraySplit:
-        self.broken += decoded.broken.values()
-        rows = decoded.kept()
-        return ArraySplit(
-            decoded.without_broken() if decoded.broken else decoded.images,
-            targets[rows],
-            class_names=self._names,
-            files=[files[row] for row in rows.tolist()],
-            picture_format=self._format,
-            mapped=self._where == "disk",
-        )
+    def __call__(self, listing: Listing, decoded: Decoded) -> Split:
+        targets = torch.tensor([self._numbers[str(label)] for label in listing.labels], dtype=torch.int64)
+        rows = _readable(listing, decoded)
+        files = [listing.files[row] for row in rows]
+        if decoded.images is None:
+            return FileSplit(files, targets[rows], num_workers=self._workers, **self._common)
+        if not self._mapped:
+            return ArraySplit(_together(decoded.images, rows), targets[rows], files=files, **self._common)
+        # Nothing is moved in a mapped file: what is touched there would take memory.
+        split = ArraySplit(decoded.images, targets, files=listing.files, mapped=True, **self._common)
+        return split.subset(rows) if decoded.broken else split
+
+
+def _readable(listing: Listing, decoded: Decoded) -> list[int]:
+    return [row for row in range(len(listing.files)) if row not in decoded.broken]
+
+
+def _together(images: Tensor, rows: Sequence[int]) -> Tensor:
+    """Some rows, moved together in place, so that memory never holds two copies."""
+    for place, row in enumerate(rows):
+        if place != row:
+            images[place] = images[row]
+    return images[: len(rows)]
 
 
 def _where(cache: str, listings: dict[str, Listing], picture_format: PictureFormat) -> str:
@@ -180,14 +182,24 @@ def _where(cache: str, listings: dict[str, Listing], picture_format: PictureForm
     return "disk" if needed <= _SHARE_OF_DISK * free_disk(cache_folder()) else "none"
 
 
-def _see_to_broken(broken: Sequence[str], what: str, pictures: int) -> None:
+def _see_to_broken(listings: dict[str, Listing], decoded: dict[str, Decoded], what: str) -> None:
+    broken = [reason for part in decoded.values() for reason in part.broken.values()]
     if not broken:
         return
+    pictures = sum(len(listing.files) for listing in listings.values())
     more = f"\n  and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
-    listed = "".join(f"\n  {reason}" for reason in broken[:_SHOWN]) + more
-    if what == "refuse" or len(broken) == pictures:
+    found = "".join(f"\n  {reason}" for reason in broken[:_SHOWN]) + more
+    if what == "refuse":
         raise BrokenPictureError(
             f"{len(broken)} of {pictures} pictures cannot be read. Repair or remove them, or pass broken='skip' to "
-            f"leave them out:{listed}"
+            f"leave them out:{found}"
         )
-    warn_user(f"{len(broken)} of {pictures} pictures cannot be read and are left out:{listed}")
+    for part, listing in listings.items():
+        left = {listing.labels[row] for row in _readable(listing, decoded[part])}
+        gone = sorted(map(str, set(listing.labels) - left))
+        if gone and (part == "train" or not left):
+            raise BrokenPictureError(
+                f"No picture of the class{'es' if len(gone) > 1 else ''} {listed(gone)} of the part {part!r} can be "
+                f"read, so none is left without the broken ones. {len(broken)} of {pictures} cannot be read:{found}"
+            )
+    warn_user(f"{len(broken)} of {pictures} pictures cannot be read and are left out:{found}")

@@ -1,25 +1,23 @@
 """Which pictures a folder holds, and what each of them shows."""
 
-import csv
-import json
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from easyconv.data.pictures.files import pictures_in
+from easyconv.data.datasets.label_tables import Labels, checked_label, label_table, listed
+from easyconv.data.pictures.files import ENDINGS, is_picture_file, pictures_in
 from easyconv.errors import ArgumentTypeError, DataError, EmptyDataError, FileMissingError
+from easyconv.notices import warn_user
 
-__all__ = ["Labels", "Listing", "class_names_of", "list_folder"]
+__all__ = ["Listing", "class_names_of", "list_folder"]
 
-Labels = str | os.PathLike[str] | Mapping[str, Any] | Callable[[str], Any] | None
 _PARTS = {
     "train": "train", "training": "train",
     "val": "validation", "valid": "validation", "validation": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
-_SHOWN = 10
+"""Folders that are parts and no classes; "Train" and "training_set" are meant too."""
 
 
 class Listing(NamedTuple):
@@ -53,9 +51,8 @@ def list_folder(path: str | os.PathLike[str], labels: Labels = None) -> dict[str
     folder = _checked_folder(path)
     if labels is not None:
         return {"train": _labelled(folder, labels)}
-    inner = _folders(folder)
-    parts = {_PARTS[entry.name.lower()]: entry for entry in inner if entry.name.lower() in _PARTS}
-    if "train" not in parts or len(parts) < len(inner) or not _folders(parts["train"]):
+    parts = _parts_of(folder)
+    if parts is None:
         return {"train": _by_class(folder)}
     found = {part: _by_class(entry, all_filled=part == "train") for part, entry in parts.items()}
     known = set(found["train"].labels)
@@ -63,10 +60,40 @@ def list_folder(path: str | os.PathLike[str], labels: Labels = None) -> dict[str
         strange = sorted(set(map(str, listing.labels)) - set(map(str, known)))
         if strange:
             raise DataError(
-                f"{str(parts[part])!r} has the class{'es' if len(strange) > 1 else ''} {_listed(strange)}, which "
+                f"{str(parts[part])!r} has the class{'es' if len(strange) > 1 else ''} {listed(strange)}, which "
                 f"{str(parts['train'])!r} does not have. Name the folders alike in both."
             )
     return found
+
+
+def _parts_of(folder: Path) -> dict[str, Path] | None:
+    """The folders of the parts, or None where all folders are classes: one of these may well be called "test"."""
+    inner = _folders(folder)
+    known = [entry for entry in inner if _part(entry) is not None]
+    parts = {str(_part(entry)): entry for entry in known}
+    rest = [entry for entry in inner if entry not in known]
+    deep = [entry for entry in known if _folders(entry)]
+    if "train" not in parts and len(deep) > 1:
+        raise DataError(f"{_parts_there(folder, deep)}, but none to train on. Name that one 'train'.")
+    if parts.get("train") not in deep or (len(known) == 1 and rest):
+        return None
+    if len(parts) < len(known):
+        raise DataError(f"{_parts_there(folder, known)}. Leave one of each: train, val and test.")
+    strange = [entry.name for entry in rest if pictures_in(entry)]
+    if strange:
+        raise DataError(
+            f"{_parts_there(folder, known)}, and other ones with pictures, {listed(strange)}, which are neither parts "
+            "with a folder per class nor classes. Move them elsewhere."
+        )
+    return parts
+
+
+def _part(folder: Path) -> str | None:
+    return _PARTS.get(folder.name.lower().removesuffix("set").rstrip(" _-"))
+
+
+def _parts_there(folder: Path, known: Sequence[Path]) -> str:
+    return f"{str(folder)!r} has folders of parts, {listed([entry.name for entry in known])}"
 
 
 def class_names_of(listing: Listing) -> tuple[str, ...]:
@@ -90,15 +117,16 @@ def _checked_folder(path: Any) -> Path:
         raise FileMissingError(f"{str(path)!r} is a file, not a folder. Name the folder that the pictures are in.")
     above = folder.parent
     there = [entry.name for entry in _folders(above)][:5] if above.is_dir() else []
-    hint = f" In {str(above)!r} there are {_listed(there)}." if there else ""
+    hint = f" In {str(above)!r} there are {listed(there)}." if there else ""
     raise FileMissingError(f"There is no folder {str(path)!r}.{hint}")
 
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.is_dir()]
     except OSError as error:
         raise DataError(f"The folder {str(folder)!r} cannot be read: {error.strerror or error}.") from error
+    return sorted(entries, key=lambda entry: entry.name)  # paths of Windows are sorted without regard to capitals
 
 
 def _by_class(folder: Path, *, all_filled: bool = True) -> Listing:
@@ -107,15 +135,26 @@ def _by_class(folder: Path, *, all_filled: bool = True) -> Listing:
         loose = len(pictures_in(folder))
         hint = f" The {loose} pictures in it need labels=..., or a folder per class." if loose else ""
         raise EmptyDataError(f"{str(folder)!r} has no folders in it; there must be one for each class.{hint}")
+    _warn_of_loose(folder)
     found = {entry.name: pictures_in(entry) for entry in classes}
     empty = [name for name, files in found.items() if not files]
     if empty and (all_filled or len(empty) == len(found)):
         raise EmptyDataError(
-            f"There are no pictures in the class folder{'s' if len(empty) > 1 else ''} {_listed(empty)} of "
-            f"{str(folder)!r}. Fill or remove {'them' if len(empty) > 1 else 'it'}."
+            f"There are no pictures in the class folder{'s' if len(empty) > 1 else ''} {listed(empty)} of "
+            f"{str(folder)!r}. Fill or remove {'them' if len(empty) > 1 else 'it'}. Files count that end in "
+            f"{', '.join(ENDINGS)}."
         )
     files = tuple(file for name in found for file in found[name])
     return Listing(files, tuple(name for name in found for _ in found[name]))
+
+
+def _warn_of_loose(folder: Path) -> None:
+    loose = sorted(entry.name for entry in folder.iterdir() if is_picture_file(entry) and not entry.is_dir())
+    if loose:
+        warn_user(
+            f"{len(loose)} pictures in {str(folder)!r} are in none of its class folders, and are left out: "
+            f"{listed(loose)}."
+        )
 
 
 def _labelled(folder: Path, labels: Labels) -> Listing:
@@ -123,81 +162,38 @@ def _labelled(folder: Path, labels: Labels) -> Listing:
     if not files:
         raise EmptyDataError(f"There are no pictures in the folder {str(folder)!r}.")
     if callable(labels):
-        return Listing(files, tuple(_checked_label(labels(file), file) for file in files))
-    table = dict(_table(labels))
+        answers = {file: labels(file) for file in files}
+        _refuse_unlabelled(folder, [file for file, label in answers.items() if label is None])
+        return _one_kind(Listing(files, tuple(checked_label(answers[file], file) for file in files)))
+    table = label_table(labels)
     names = {os.path.relpath(file, folder).replace(os.sep, "/"): file for file in files}
     given = {os.path.normpath(str(name)).replace(os.sep, "/"): label for name, label in table.items()}
     without, missing = sorted(set(names) - set(given)), sorted(set(given) - set(names))
     if missing:
-        raise DataError(
-            f"{len(missing)} labels have no picture in {str(folder)!r}: {_listed(missing)}.{_hint(missing)}"
-        )
+        raise DataError(f"{len(missing)} labels have no picture in {str(folder)!r}: {listed(missing)}.{_hint(missing)}")
+    _refuse_unlabelled(folder, without)
+    return _one_kind(Listing(tuple(names.values()), tuple(checked_label(given[name], name) for name in names)))
+
+
+def _refuse_unlabelled(folder: Path, without: Sequence[str]) -> None:
     if without:
         raise DataError(
-            f"{len(without)} pictures in {str(folder)!r} have no label: {_listed(without)}. Label them, or move them "
+            f"{len(without)} pictures in {str(folder)!r} have no label: {listed(without)}. Label them, or move them "
             "elsewhere."
         )
-    return Listing(tuple(names.values()), tuple(_checked_label(given[name], name) for name in names))
 
 
-def _table(labels: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(labels, Mapping):
-        return list(labels.items())
-    if not isinstance(labels, (str, os.PathLike)):
-        raise ArgumentTypeError(
-            f"labels must be a CSV or JSON file, a dict from names to labels, or a function of a path, got {labels!r} "
-            f"({type(labels).__name__})."
-        )
-    file = Path(labels).expanduser()
-    if not file.is_file():
-        raise FileMissingError(f"There is no file of labels {str(labels)!r}.")
-    return _from_json(file) if file.suffix.lower() == ".json" else _from_csv(file)
-
-
-def _from_json(file: Path) -> list[tuple[str, Any]]:
-    try:
-        loaded = json.loads(file.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise DataError(f"The file of labels {str(file)!r} is no JSON: {error}.") from error
-    if not isinstance(loaded, dict):
+def _one_kind(listing: Listing) -> Listing:
+    """Refuse 1 beside "1": the names of their classes would be the same."""
+    example = {type(label): (label, file) for label, file in zip(listing.labels, listing.files, strict=True)}
+    if len(example) > 1:
+        (first, one), (second, other) = list(example.values())[:2]
         raise DataError(
-            f"The file of labels {str(file)!r} must hold an object from names to labels, got {type(loaded).__name__}."
+            f"Labels must all be names, or all be whole numbers, got {first!r} for {one!r} and {second!r} for "
+            f"{other!r}."
         )
-    return list(loaded.items())
-
-
-def _from_csv(file: Path) -> list[tuple[str, Any]]:
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        rows = [row for row in csv.reader(lines) if row]
-    short = next((number for number, row in enumerate(rows) if len(row) < 2), None)
-    if not rows or short is not None:
-        what = "is empty" if not rows else f"has no label in row {(short or 0) + 1}: {rows[short or 0]}"
-        raise DataError(f"The file of labels {str(file)!r} {what}. Each row must be a name and a label.")
-    # A header names columns, not a file.
-    first = rows[0][0]
-    headed = "." not in first and any("." in row[0] for row in rows[1:])
-    found = [(row[0].strip(), row[1].strip()) for row in (rows[1:] if headed else rows)]
-    name, count = Counter(name for name, _ in found).most_common(1)[0]
-    if count > 1:
-        raise DataError(f"The file of labels {str(file)!r} has {count} rows for {name!r}. Each picture has one label.")
-    whole = all(_is_whole(label) for _, label in found)
-    return [(name, int(label) if whole else label) for name, label in found]
-
-
-def _is_whole(text: str) -> bool:
-    return text.lstrip("-").isdigit()
-
-
-def _checked_label(label: Any, name: str) -> str | int:
-    if isinstance(label, str) or (isinstance(label, int) and not isinstance(label, bool)):
-        return label
-    raise DataError(f"The label of {name!r} must be a name or a whole number, got {label!r} ({type(label).__name__}).")
+    return listing
 
 
 def _hint(missing: Sequence[str]) -> str:
     return " Names need their ending, like 'cat.jpg'." if not any("." in name for name in missing) else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(map(repr, names[:_SHOWN])) + more

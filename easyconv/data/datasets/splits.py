@@ -100,7 +100,7 @@ class Splits:
                 f"There are {len(self.validation)} pictures to validate on already. Leave hold_out() out, or make "
                 "Splits(data.train, test=data.test) first."
             )
-        codes = class_codes(self.train.targets) if isinstance(self.train.targets, Tensor) else None
+        codes = _codes_of(self.train)
         kept, held = split_indices(len(self.train), codes, fraction=validation, seed=seed)
         return Splits(self.train.subset(kept), self.train.subset(held), self.test)
 
@@ -149,3 +149,14 @@ class Splits:
     def __repr__(self) -> str:
         lines = [f"  {name + ':':<12}{part!r}" for name, part in self.parts.items()]
         return "\n".join(["Splits(", *lines, ")"])
+
+
+def _codes_of(split: Split) -> Tensor | None:
+    """Numbers of the classes to stratify by: what has names is a class, however few pictures there are of it."""
+    targets = split.targets
+    if not isinstance(targets, Tensor):
+        return None
+    named = split.class_names is not None and targets.dim() == 1 and not targets.is_floating_point()
+    if named and len(targets) and targets.min() >= 0:
+        return targets.long()
+    return class_codes(targets)

@@ -21,8 +21,9 @@ class PictureFormat:
     size : int or (int, int)
         Height and width; an int stands for both.
     resize : {"crop", "pad", "squash"}, default "crop"
-        ``"crop"``: the short side is brought to the size, and the middle cut, as AlexNet did. ``"pad"``: the whole
-        picture, its proportions kept, with black bars. ``"squash"``: proportions do not matter.
+        ``"crop"``: the short side is brought to the size, and the middle cut, as AlexNet did (and torchvision's
+        ``Resize`` and ``CenterCrop`` do, to the pixel). ``"pad"``: the whole picture, its proportions kept, with black
+        bars. ``"squash"``: proportions do not matter.
     channels : {3, 1}, default 3
         Colour, or grey.
 
@@ -48,7 +49,7 @@ class PictureFormat:
             raise ArgumentError(f"size must be one integer, or (height, width), got {self.size!r}.")
         object.__setattr__(self, "size", tuple(check_integer("size", extent, minimum=1) for extent in size))
         check_choice("resize", self.resize, ("crop", "pad", "squash"))
-        if self.channels not in (1, 3):
+        if check_integer("channels", self.channels, minimum=1) not in (1, 3):
             raise ArgumentError(f"channels must be 3 (colour) or 1 (grey), got {self.channels!r}.")
 
     @property
@@ -78,15 +79,21 @@ class PictureFormat:
             return picture
         if self.resize == "squash":
             return _scaled(picture, wanted)
-        ratios = [new / old for new, old in zip(wanted, picture.size, strict=True)]
-        factor = max(ratios) if self.resize == "crop" else min(ratios)
-        # The side that decides has the very size; the other one is rounded, and never becomes nothing.
-        scaled = _scaled(picture, tuple(max(1, round(extent * factor)) for extent in picture.size))
+        scaled = _scaled(picture, _kept_proportions(picture.size, wanted, larger=self.resize == "crop"))
         left, top = (round((old - new) / 2) for old, new in zip(scaled.size, wanted, strict=True))
         return scaled.crop((left, top, left + self.width, top + self.height))
 
 
-def _scaled(picture: Any, size: tuple[int, ...]) -> Any:
+def _kept_proportions(old: tuple[int, int], new: tuple[int, int], *, larger: bool) -> tuple[int, int]:
+    """The size of a whole picture that fills the new one, or that fits in it."""
+    by_width = (new[0] * old[1] >= new[1] * old[0]) == larger
+    # The side that decides has the very size. The other is rounded down, as torchvision does, but never to nothing.
+    if by_width:
+        return new[0], max(1, new[0] * old[1] // old[0])
+    return max(1, new[1] * old[0] // old[1]), new[1]
+
+
+def _scaled(picture: Any, size: tuple[int, int]) -> Any:
     from PIL import Image
 
     return picture if picture.size == size else picture.resize(size, Image.Resampling.BILINEAR)

@@ -1,16 +1,20 @@
 """Pictures in whatever mode they come, made colour or grey of 8 bits; the broken ones refused."""
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from easyconv.data.pictures.strict import whole_files_only
 from easyconv.errors import ArgumentTypeError, BrokenPictureError
 
-__all__ = ["read_picture"]
+__all__ = ["check_picture", "read_picture"]
 
 _MODES = {1: "L", 3: "RGB"}
+_SIXTEEN_BITS = ("PNG", "PPM")
+"""Formats whose integers of mode "I" have 16 bits, be they as small as they may."""
 
 
 def read_picture(source: Any, channels: int = 3) -> Any:
@@ -21,7 +25,9 @@ def read_picture(source: Any, channels: int = 3) -> Any:
     ======================== ===========================================================================================
     palette, 1 bit, CMYK     its colours
     transparency             what shows before white, the colour of paper and of most pages
-    16 and 32 bits           16 bits divided by 257; others, and floats, stretched from their least to their greatest
+    16 bits                  divided by 257
+    32 bits                  the same where all lie in 0 to 65535, untouched where they lie in 0 to 255; others, and
+                             floats, stretched from their least to their greatest
     animation                the first frame
     ======================== ===========================================================================================
 
@@ -39,8 +45,8 @@ def read_picture(source: Any, channels: int = 3) -> Any:
     Raises
     ------
     BrokenPictureError
-        When the file is no picture, is cut off, cannot be read, or is so large that it may be an attack; the message
-        names the file.
+        When the file is no picture, is cut off (also where ``LOAD_TRUNCATED_IMAGES`` of PIL is set), cannot be read,
+        holds NaN, or is so large that it may be an attack; the message names the file.
     ArgumentTypeError
         When it is neither a path nor a picture.
 
@@ -53,16 +59,48 @@ def read_picture(source: Any, channels: int = 3) -> Any:
     from PIL import Image
 
     if isinstance(source, Image.Image):
-        return _decoded(source, channels, "The picture")
+        with _explained("The picture"):
+            return _decoded(source, channels)
+    with _opened(source) as image:
+        return _decoded(image, channels)
+
+
+def check_picture(source: str | os.PathLike[str]) -> None:
+    """Refuse a file that `read_picture` would refuse, as quickly as possible.
+
+    All bytes of a JPEG file are read, but only an eighth of its width and height is made of them.
+
+    Raises
+    ------
+    BrokenPictureError
+        As in `read_picture`.
+    """
+    with _opened(source) as image:
+        if image.format == "JPEG":
+            image.draft("L", (1, 1))
+        _decoded(image, 1)
+
+
+@contextmanager
+def _opened(source: Any) -> Iterator[Any]:
+    from PIL import Image
+
     if not isinstance(source, (str, os.PathLike)):
         raise ArgumentTypeError(f"A picture is a path or a PIL image, got {source!r} ({type(source).__name__}).")
     name = f"The picture {os.fspath(source)!r}"
-    if Path(source).is_dir():
-        raise BrokenPictureError(f"{name} is a folder.")
-    try:
+    with _explained(name), whole_files_only():
+        if os.path.isdir(source):
+            raise BrokenPictureError(f"{name} is a folder.")
         with Image.open(source) as image:
             _refuse_bombs(image, name)
-            return _decoded(image, channels, name)
+            yield image
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Whatever goes wrong names the file: formats have errors of all kinds."""
+    try:
+        yield
     except BrokenPictureError:
         raise
     except Exception as error:
@@ -80,32 +118,31 @@ def _refuse_bombs(image: Any, name: str) -> None:
         )
 
 
-def _decoded(image: Any, channels: int, name: str) -> Any:
+def _decoded(image: Any, channels: int) -> Any:
     from PIL import ImageOps
 
-    try:
-        image.load()
-        turned = ImageOps.exif_transpose(image)
-    except Exception as error:
-        raise BrokenPictureError(f"{name} cannot be read: {_reason(error)}.") from error
-    return _without_transparency(_with_bytes(turned)).convert(_MODES[channels])
+    image.load()
+    of_bytes = _with_bytes(ImageOps.exif_transpose(image), str(image.format))
+    return _without_transparency(of_bytes).convert(_MODES[channels])
 
 
-def _with_bytes(image: Any) -> Any:
+def _with_bytes(image: Any, kind: str) -> Any:
     """Pictures of more than 8 bits, scaled down; PIL itself would cut off all above 255."""
     from PIL import Image
 
     if not image.mode.startswith(("I", "F")):
         return image
-    values = np.asarray(image)
-    if image.mode.startswith("I;16") or (image.mode == "I" and values.min() >= 0 and 255 < values.max() <= 65535):
-        return Image.fromarray(np.round(values / 257).astype(np.uint8))
-    if image.mode == "I" and values.min() >= 0 and values.max() <= 255:
-        return Image.fromarray(values.astype(np.uint8))
-    exact = values.astype(np.float64)
-    spread = exact.max() - exact.min()
-    scaled = (exact - exact.min()) / spread if spread > 0 else np.zeros_like(exact)
-    return Image.fromarray(np.round(scaled * 255).astype(np.uint8))
+    values = np.asarray(image).astype(np.float64)
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("it holds values that are no finite numbers (NaN or infinity)")
+    if image.mode.startswith("I;16") or (image.mode == "I" and kind in _SIXTEEN_BITS):
+        values /= 257
+    elif image.mode == "I" and low >= 0 and high <= 65535:
+        values /= 257 if high > 255 else 1
+    else:
+        values = (values - low) * (255 / (high - low) if high > low else 0)
+    return Image.fromarray(np.round(values).astype(np.uint8))
 
 
 def _without_transparency(image: Any) -> Any:
@@ -113,7 +150,8 @@ def _without_transparency(image: Any) -> Any:
 
     if not (image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info):
         return image
-    layered = image.convert("RGBA")
+    # PIL knows no way from La to RGBA.
+    layered = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     paper = Image.new("RGBA", layered.size, "white")
     return Image.alpha_composite(paper, layered)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import easyconv as ec
+from easyconv.data.datasets import describing
 from easyconv.data.datasets.describing import Place
 from easyconv.errors import ArgumentTypeError
 
@@ -74,6 +75,50 @@ def test_files(tmp_path, cache):
     reasons = {suspect.place.file[-5:]: suspect.reason for suspect in found.suspects if "pixels" in suspect.reason}
     assert reasons == {"3.png": "very long: 90 x 8 pixels", "4.png": "1 x 1 pixels"}
     assert "files: width 1 to 90 (median 40), height 1 to 50 (median 10)" in repr(found)
+
+
+def test_equal_files_of_other_names_and_a_file_that_is_gone(tmp_path):
+    rng = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(3):
+                pixels = rng.integers(60, 200, (9, 9, 3), dtype=np.uint8)
+                PIL.Image.fromarray(pixels).save(tmp_path / part / name / f"{number}.png")
+    copy = PIL.Image.open(tmp_path / "train" / "a" / "1.png")
+    copy.save(tmp_path / "test" / "b" / "1.tiff")  # other bytes, the same pixels
+    data = ec.data.image_folder(tmp_path, size=8)
+    (tmp_path / "train" / "b" / "2.png").unlink()
+    found = ec.data.describe(data)
+    names = [[place.file.removeprefix(str(tmp_path)) for place in group] for group in found.leaks]
+    assert names == [["/train/a/1.png", "/test/b/1.tiff"]]
+    assert found.duplicates == found.contradictions == found.leaks
+    assert [(suspect.place.row, suspect.reason) for suspect in found.suspects] == [
+        (5, "the file cannot be read any more")
+    ]
+
+
+@pytest.mark.parametrize("at_a_time", [1, 200, 10**9])
+def test_chunks_do_not_matter(monkeypatch, at_a_time):
+    whole = ec.data.describe(planted())
+    monkeypatch.setattr(describing, "_AT_A_TIME", at_a_time)
+    assert ec.data.describe(planted()) == whole
+
+
+def test_numbers_that_are_no_classes_take_no_room():
+    targets = torch.tensor([-1, 10**12, 10**12, 5])
+    assert ec.data.describe(ec.data.from_arrays((IMAGES[:4], targets))).counts == {
+        "train": {"-1": 1, "5": 1, "1000000000000": 2}
+    }
+
+
+def test_floats_of_another_range_are_not_called_white():
+    images = IMAGES.float()
+    assert ec.data.describe(ec.data.from_arrays((images, LABELS))).suspects == []
+    bright = images / 255
+    bright[7] = 1 - bright[7] / 20
+    (suspect,) = ec.data.describe(ec.data.from_arrays((bright, LABELS))).suspects
+    assert (suspect.place.row, suspect.reason) == (7, "nearly white")
 
 
 def test_a_single_split_and_what_is_none():

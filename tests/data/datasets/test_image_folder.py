@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import signal
+import time
 
 import numpy as np
 import PIL.Image
@@ -12,6 +14,7 @@ import torchvision
 
 import easyconv as ec
 from easyconv.data.datasets import array_split, decoding, folders, room
+from easyconv.data.pictures.reading import check_picture
 from easyconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -20,6 +23,7 @@ from easyconv.errors import (
     EasyconvWarning,
     EmptyDataError,
     FileMissingError,
+    FileWriteError,
 )
 
 RNG = np.random.default_rng(0)
@@ -83,6 +87,44 @@ def test_classes_called_train_and_bus_are_classes(tmp_path):
     assert ec.data.image_folder(tmp_path, size=8).class_names == ("bus", "train")
 
 
+def test_parts_by_other_names_and_beside_folders_without_pictures(tmp_path):
+    fill(tmp_path / "Training_Set", ["cat", "dog"])
+    fill(tmp_path / "testset", ["cat", "dog"], 2)
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "boxes.xml").write_text("")
+    assert [len(part) for part in ec.data.image_folder(tmp_path, size=8).parts.values()] == [10, 4]
+
+
+@pytest.mark.parametrize(
+    ("folders", "text"),
+    [
+        (
+            ["train/cat", "test/cat", "extra/cat"],
+            "folders of parts, 'test', 'train', and other ones .*, 'extra', which",
+        ),
+        (["train/cat", "val/cat", "valid/cat"], "folders of parts, 'train', 'val', 'valid'. Leave one of each"),
+        (["val/cat", "test/cat"], "folders of parts, 'test', 'val', but none to train on"),
+        (["train/cat", "test"], "test' has no folders in it; .* The 2 pictures in it need labels="),
+    ],
+)
+def test_parts_are_never_taken_for_classes(tmp_path, folders, text):
+    fill(tmp_path, folders, 2)
+    with pytest.raises(DataError, match=text):
+        ec.data.image_folder(tmp_path, size=8)
+
+
+def test_pictures_beside_the_class_folders_are_noticed(tmp_path):
+    fill(tmp_path, ["cat", "dog", "."], 2)
+    with pytest.warns(EasyconvWarning, match="2 pictures in .* are in none of its class folders.* '00.png', '01.png'"):
+        assert len(ec.data.image_folder(tmp_path, size=8).train) == 4
+
+
+def test_files_of_a_class_come_in_torchvisions_order_also_from_deeper_folders(tmp_path):
+    fill(tmp_path, ["cat", "cat/black", "cat/0", "dog"], 2)
+    theirs = torchvision.datasets.ImageFolder(str(tmp_path))
+    assert list(ec.data.image_folder(tmp_path, size=8).train.files) == [file for file, _ in theirs.samples]
+
+
 def test_deeper_folders_and_links_belong_to_their_class(tmp_path):
     fill(tmp_path / "real", ["cat", "cat/black", "dog"])
     (tmp_path / "real" / "dog" / "more").symlink_to(tmp_path / "real" / "cat", target_is_directory=True)
@@ -123,6 +165,13 @@ def test_whole_numbers_are_ordered_by_value(tmp_path):
     assert data.train.targets.tolist() == [2, 1, 0, 2, 1]
 
 
+def test_labels_of_numpy_and_labels_with_gaps(tmp_path):
+    folder, table = labelled(tmp_path)
+    data = ec.data.image_folder(folder, size=8, labels={name: np.int64(3 * row) for row, name in enumerate(table)})
+    assert data.class_names == ("0", "3", "6", "9", "12")
+    assert data.train.targets.tolist() == [0, 1, 2, 3, 4]
+
+
 def without(table, name):
     return {key: value for key, value in table.items() if key != name}
 
@@ -139,8 +188,23 @@ def without(table, name):
         (lambda folder, table: written(folder, "a.json", "[1]"), DataError, "must hold an object .* got list"),
         (lambda folder, table: written(folder, "a.json", "{"), DataError, "is no JSON"),
         (lambda folder, table: written(folder, "a.csv", ""), DataError, "is empty"),
-        (lambda folder, table: written(folder, "a.csv", "01.png\n"), DataError, r"has no label in row 1: \['01.png'\]"),
-        (lambda folder, table: written(folder, "a.csv", "01.png,a\n01.png,b\n"), DataError, "has 2 rows for '01.png'"),
+        (lambda folder, table: written(folder, "a.json", '{"1.png": 0, "1.png": 1}'), DataError, "labels for '1.png'"),
+        (
+            lambda folder, table: written(folder, "a.csv", "01.png\n"),
+            DataError,
+            r"no name and label in row 1: \['01.png'",
+        ),
+        (
+            lambda folder, table: written(folder, "a.csv", "\n1.png,3,cat"),
+            DataError,
+            "row 2: .* read the file yourself",
+        ),
+        (lambda folder, table: written(folder, "a.csv", "1.png,a\n2.png,"), DataError, r"row 2: \['2.png', ''\]"),
+        (lambda folder, table: written(folder, "a.csv", "1.png,a\n1.png,b\n"), DataError, "several labels for '1.png'"),
+        (lambda folder, table: written(folder, "a.csv", b"1.png,\xe4\n"), DataError, "is no CSV in UTF-8"),
+        (lambda folder, table: {**table, "00.png": 1}, DataError, "all be names, or all be whole numbers, got 1 for"),
+        (lambda folder, table: {**table, "00.png": ""}, DataError, "must be a name or a whole number, got ''"),
+        (lambda folder, table: lambda path: None, DataError, "5 pictures .* have no label: .*00.png"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(tmp_path, make, error, text):
@@ -150,7 +214,7 @@ def test_labels_that_do_not_fit_are_refused(tmp_path, make, error, text):
 
 
 def written(folder, name, text):
-    (folder.parent / name).write_text(text)
+    (folder.parent / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     return folder.parent / name
 
 
@@ -168,6 +232,16 @@ def test_validation_split_is_stratified_disjoint_and_pinned(tmp_path):
     assert len(set(data.train.files) | set(data.validation.files)) == 20
     held = [os.path.relpath(file, tmp_path) for file in data.validation.files]
     assert held == ["a/01.png", "a/02.png", "a/05.png", "b/01.png", "b/03.png", "c/02.png"]
+
+
+def test_classes_of_a_single_picture_stay_in_training(tmp_path):
+    """Also where there are hardly more pictures than classes, so that other targets would be taken for free text."""
+    fill(tmp_path, ["a", "b", "c"], 1)
+    fill(tmp_path, ["d"], 2)
+    for seed in range(10):
+        data = ec.data.image_folder(tmp_path, size=8, validation_split=0.2, seed=seed)
+        assert sorted(data.train.targets.tolist()) == [0, 1, 2, 3]
+        assert data.validation.targets.tolist() == [3]
 
 
 def test_augmentation_is_for_training_only_by_the_pixels(tmp_path):
@@ -246,8 +320,26 @@ def test_many_broken_files_are_counted_and_none_left_is_an_error(tmp_path):
         ec.data.image_folder(tmp_path, size=8)
     for file in (tmp_path / "a").glob("0*.png"):
         file.unlink()
-    with pytest.raises(BrokenPictureError, match="12 of 12"):
+    with pytest.raises(BrokenPictureError, match=r"No picture of the class 'a' of the part 'train' .* 12 of 12"):
         ec.data.image_folder(tmp_path, size=8, broken="skip")
+
+
+@pytest.mark.parametrize("cache", CACHES)
+def test_no_class_of_the_training_part_loses_all_its_pictures(tmp_path, cache):
+    fill(tmp_path / "train", ["a", "b"], 2)
+    fill(tmp_path / "val", ["a", "b"], 1)
+    (tmp_path / "val" / "b" / "00.png").write_bytes(b"")
+    with pytest.warns(EasyconvWarning, match="1 of 6 pictures cannot be read"):
+        data = ec.data.image_folder(tmp_path, size=8, cache=cache, broken="skip", num_workers=0)
+    assert data.validation.targets.tolist() == [0]
+    (tmp_path / "val" / "a" / "00.png").write_bytes(b"")
+    with pytest.raises(BrokenPictureError, match="No picture of the classes 'a', 'b' of the part 'validation'"):
+        ec.data.image_folder(tmp_path, size=8, cache=cache, broken="skip")
+    fill(tmp_path / "val", ["a", "b"], 1)
+    for number in range(2):
+        (tmp_path / "train" / "b" / f"{number:02}.png").write_bytes(b"")
+    with pytest.raises(BrokenPictureError, match="No picture of the class 'b' of the part 'train' can be read"):
+        ec.data.image_folder(tmp_path, size=8, cache=cache, broken="skip")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
@@ -294,6 +386,98 @@ def test_the_file_is_made_anew_for_other_pictures_another_size_and_when_it_is_da
     assert not torch.equal(ec.data.image_folder(tmp_path, size=8, cache="disk").train.images, first)
 
 
+def notes():
+    folder = os.path.join(os.environ["EASYCONV_CACHE"], "pictures")
+    return [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".json")]
+
+
+@pytest.mark.parametrize("text", ["", "[", "3", "[99]", '["x"]'])
+@pytest.mark.parametrize("cache", ["disk", "none"])
+def test_damaged_notes_are_made_anew(tmp_path, cache, text):
+    fill(tmp_path, ["a"])
+    (tmp_path / "a" / "01.png").write_bytes(b"")
+    for damage in (False, True):
+        if damage:
+            (path,) = notes()
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        with pytest.raises(BrokenPictureError, match=r"1 of 5 .*\n.*01.png"):
+            ec.data.image_folder(tmp_path, size=8, cache=cache)
+
+
+def test_a_second_run_need_not_check_the_files_again(tmp_path, monkeypatch):
+    fill(tmp_path, ["a", "b"])
+    (tmp_path / "a" / "02.png").write_text("no picture")
+    checked = []
+    monkeypatch.setattr(decoding, "check_picture", lambda file: checked.append(file) or check_picture(file))
+    for size, wanted in ((8, 10), (9, 1), (9, 1)):
+        checked.clear()
+        with pytest.warns(EasyconvWarning, match="1 of 10"):
+            ec.data.image_folder(tmp_path, size=size, cache=None, broken="skip", num_workers=0)
+        assert len(checked) == wanted  # the broken one is looked at anew
+    (tmp_path / "a" / "03.png").write_text("no picture either")
+    with pytest.raises(BrokenPictureError, match="2 of 10"):
+        ec.data.image_folder(tmp_path, size=8, cache=None)
+
+
+def test_the_check_needs_no_place_to_write_to(tmp_path, monkeypatch):
+    fill(tmp_path, ["a", "b"])
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EASYCONV_CACHE", str(tmp_path / "file"))
+    assert len(ec.data.image_folder(tmp_path, size=8, cache="none", num_workers=0).train) == 10
+    with pytest.raises(FileWriteError, match="Cannot write"):
+        ec.data.image_folder(tmp_path, size=8, cache="disk")
+
+
+@pytest.mark.parametrize("cache", ["disk", "none"])
+def test_what_was_forbidden_may_be_allowed_later(tmp_path, monkeypatch, cache):
+    """A change of permissions changes neither size nor time of a file, so the digest is the same."""
+    fill(tmp_path, ["a", "b"])
+    forbidden = str(tmp_path / "a" / "02.png")
+    opened = PIL.Image.open
+
+    def refuse(file, *arguments):
+        if str(file) == forbidden:
+            raise PermissionError(13, "Permission denied")
+        return opened(file, *arguments)
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(PIL.Image, "open", refuse)
+            with pytest.raises(BrokenPictureError, match=r"02.png' .*: no permission"):
+                ec.data.image_folder(tmp_path, size=8, cache=cache)
+    data = ec.data.image_folder(tmp_path, size=8, cache=cache, num_workers=0)
+    assert torch.equal(data.train.images, ec.data.image_folder(tmp_path, size=8, cache="memory").train.images)
+
+
+def test_skipped_pictures_do_not_pull_a_mapped_file_into_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(array_split, "_COPIED", 0)
+    fill(tmp_path, ["a", "b"])
+    (tmp_path / "a" / "00.png").write_bytes(b"")
+    monkeypatch.setattr(folders, "_together", lambda *arguments: pytest.fail("moved"))
+    with pytest.warns(EasyconvWarning, match="1 of 10"):
+        data = ec.data.image_folder(tmp_path, size=8, cache="disk", broken="skip")
+    assert "in a memory-mapped file" in repr(data.train)
+    wanted = ec.data.PictureFormat(8)
+    assert torch.equal(data.train.images, torch.stack([torch.from_numpy(wanted(file)) for file in data.train.files]))
+
+
+def test_ctrl_c_ends_the_reading_within_moments():
+    started = []
+
+    def work(row):
+        started.append(row)
+        if row == 5:
+            signal.raise_signal(signal.SIGINT)
+        time.sleep(0.01)
+
+    before = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        decoding._in_threads(work, 5000)
+    assert len(started) < 500
+    assert time.perf_counter() - before < 5
+
+
 def test_an_interrupted_run_leaves_no_file(tmp_path, monkeypatch):
     fill(tmp_path, ["a"])
 
@@ -319,6 +503,17 @@ def test_auto_takes_the_first_that_fits(tmp_path, monkeypatch, memory, disk, kin
 def test_room_is_measured(monkeypatch, tmp_path):
     assert 1e8 < room.available_memory() < 1e14
     assert room.free_disk(tmp_path / "not" / "yet") == room.free_disk(tmp_path)
+
+
+def test_the_limit_of_a_container_counts_without_what_it_holds_of_files(monkeypatch, tmp_path):
+    (tmp_path / "memory.max").write_text("50000000\n")
+    (tmp_path / "memory.current").write_text("30000000\n")
+    monkeypatch.setattr(room, "_GROUPS", ((str(tmp_path), "memory.max", "memory.current"),))
+    assert room.available_memory() == 20_000_000
+    (tmp_path / "memory.stat").write_text("anon 4000000\nactive_file 5000000\ninactive_file 1000000\n")
+    assert room.available_memory() == 26_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert room.available_memory() > 1e8
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -370,7 +565,7 @@ def test_a_file_that_breaks_later_is_named(tmp_path):
         ({"path": 3}, ArgumentTypeError, "path must be a folder, got 3"),
         ({"path": "a"}, EmptyDataError, r"has no folders in it.* The 3 pictures in it need labels="),
         ({"path": "empty"}, EmptyDataError, "has no folders in it; there must be one for each class"),
-        ({"path": "hollow"}, EmptyDataError, "no pictures in the class folder 'dog'"),
+        ({"path": "hollow"}, EmptyDataError, r"no pictures in the class folder 'dog'.* end in \.bmp, \.gif"),
         ({"size": None}, ArgumentTypeError, "size must be an integer"),
         ({"cache": "ram"}, ArgumentError, "cache"),
         ({"broken": "ignore"}, ArgumentError, "broken"),

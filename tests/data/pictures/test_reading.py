@@ -1,10 +1,12 @@
 """Pictures of every mode and in every state."""
 
+import contextlib
 import io
 import os
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +14,9 @@ from torchvision.transforms import v2
 
 from easyconv.data import PictureFormat
 from easyconv.data.pictures.files import is_picture_file, pictures_in
-from easyconv.data.pictures.reading import read_picture
-from easyconv.errors import ArgumentError, ArgumentTypeError, BrokenPictureError
+from easyconv.data.pictures.reading import check_picture, read_picture
+from easyconv.data.pictures.strict import whole_files_only
+from easyconv.errors import ArgumentError, ArgumentTypeError, BrokenPictureError, DataError
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (6, 4, 3), dtype=np.uint8)
@@ -48,7 +51,19 @@ def test_palette_one_bit_and_cmyk_keep_their_colours():
     assert set(values(bits).flatten()) == {0, 255}
     cmyk = saved(RGB.convert("CMYK"), "JPEG", quality=100)
     assert cmyk.mode == "CMYK"
-    assert np.abs(values(cmyk).astype(int) - np.asarray(cmyk.convert("RGB"))).max() == 0
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 128, 255), (255, 255, 255), (0, 0, 0)])
+def test_cmyk_as_photoshop_writes_it(colour):
+    """JPEG files of four colours hold them inverted, and say so in an Adobe segment; white must not become black."""
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (16, 16), colour).convert("CMYK").save(file, "JPEG", quality=95)
+    if b"Adobe" not in file.getvalue():  # PIL writes what Photoshop does, without the segment
+        start, segment = file.getvalue()[:2], b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+        file = io.BytesIO(start + segment + file.getvalue()[2:])
+    picture = PIL.Image.open(file)
+    assert picture.info["adobe"] == 100
+    assert np.abs(values(picture).astype(int) - colour).max() <= 3
 
 
 def test_transparency_shows_white():
@@ -61,6 +76,7 @@ def test_transparency_shows_white():
     grey = PIL.Image.fromarray(PIXELS[..., 0]).convert("LA")
     grey.putalpha(0)
     assert (values(grey, 1) == 255).all()
+    assert (values(grey.convert("La"), 1) == 255).all()
     palette = PIL.Image.new("P", (2, 1), 0)
     palette.putpalette([10, 20, 30, 0, 0, 0])
     assert values(saved(palette, "PNG", transparency=0)).min() == 255
@@ -72,6 +88,16 @@ def test_sixteen_bits_are_scaled_and_not_cut_off():
     assert np.array_equal(values(PIL.Image.fromarray(wide.astype(np.int32)), 1), np.round(wide / 257))
     small = PIL.Image.fromarray(PIXELS[..., 0].astype(np.int32))
     assert np.array_equal(values(small, 1), PIXELS[..., 0])
+
+
+@pytest.mark.parametrize("kind", ["PNG", "PPM", "TIFF"])
+def test_dark_pictures_of_sixteen_bits_stay_dark(kind):
+    dark = np.array([[0, 128, 129, 255]], np.uint16)
+    if kind == "PPM":  # of which PIL makes integers of 32 bits
+        picture = PIL.Image.open(io.BytesIO(b"P5 4 1 65535\n" + dark.astype(">u2").tobytes()))
+    else:
+        picture = saved(PIL.Image.fromarray(dark), kind)
+    assert values(picture, 1).tolist() == [[0, 0, 1, 1]]
 
 
 def test_wider_ones_and_floats_are_stretched():
@@ -147,6 +173,8 @@ def test_what_is_no_file(tmp_path):
         read_picture(tmp_path / "none.jpg")
     with pytest.raises(BrokenPictureError, match="is a folder"):
         read_picture(tmp_path)
+    with pytest.raises(BrokenPictureError, match="name too long"):
+        read_picture("x" * 5000)
     with pytest.raises(ArgumentTypeError, match=r"a path or a PIL image, got 3 \(int\)"):
         read_picture(3)
 
@@ -159,13 +187,58 @@ def test_no_permission(tmp_path):
         read_picture(path)
 
 
-def test_truncated_files_stay_broken_whatever_others_have_told_pil(tmp_path):
+def test_truncated_files_stay_broken_whatever_others_have_told_pil(tmp_path, monkeypatch):
     path = file_with(tmp_path / "cut.jpg", jpeg()[:-1000])
-    from PIL import ImageFile
-
-    assert ImageFile.LOAD_TRUNCATED_IMAGES is False
-    with pytest.raises(BrokenPictureError):
+    monkeypatch.setattr(PIL.ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    PIL.Image.open(path).load()  # PIL makes up the rest
+    with pytest.raises(BrokenPictureError, match="truncated"):
         read_picture(path)
+    with pytest.raises(BrokenPictureError, match="truncated"):
+        check_picture(path)
+    assert PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+def test_readers_in_threads_are_strict_until_the_last_is_through(monkeypatch):
+    monkeypatch.setattr(PIL.ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    first, second = whole_files_only(), whole_files_only()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert PIL.ImageFile.LOAD_TRUNCATED_IMAGES is False
+    second.__exit__(None, None, None)
+    assert PIL.ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_the_quick_check_finds_what_reading_finds(tmp_path, mode, progressive):
+    file = io.BytesIO()
+    noise = RNG.integers(0, 256, (50, 70, len(mode) if mode != "L" else 1), dtype=np.uint8).squeeze()
+    PIL.Image.fromarray(noise, mode).save(file, "JPEG", progressive=progressive)
+    whole = file.getvalue()
+    verdicts = set()
+    for end in [*range(0, len(whole), len(whole) // 40), *range(len(whole) - 4, len(whole) + 1)]:
+        path = file_with(tmp_path / "cut.jpg", whole[:end])
+        verdicts.add(is_refused(read_picture, path))
+        assert is_refused(check_picture, path) == is_refused(read_picture, path), end
+    assert verdicts == {True, False}
+
+
+def is_refused(read, path):
+    try:
+        read(path)
+    except BrokenPictureError:
+        return True
+    return False
+
+
+def test_the_quick_check_looks_at_values_too(tmp_path):
+    PIL.Image.fromarray(np.array([[1, np.nan]], np.float32)).save(tmp_path / "nan.tiff")
+    for read in (read_picture, check_picture):
+        with pytest.raises(BrokenPictureError, match=r"nan.tiff' cannot be read: it holds .* \(NaN or infinity\)"):
+            read(tmp_path / "nan.tiff")
+    with pytest.raises(BrokenPictureError, match=r"^The picture cannot be read: it holds values"):
+        read_picture(PIL.Image.open(tmp_path / "nan.tiff"))
 
 
 # --- one size ---------------------------------------------------------------------------------------------------------
@@ -188,15 +261,23 @@ def test_every_picture_gets_the_size(width, height, new_width, new_height, resiz
     assert resize == "pad" or colours == {wanted}
 
 
-@pytest.mark.parametrize("shape", [(60, 40), (40, 60), (33, 47), (200, 64)])
-def test_crop_is_torchvisions_resize_and_center_crop(shape):
-    picture = PIL.Image.fromarray(RNG.integers(0, 256, (*shape, 3), dtype=np.uint8))
-    theirs = v2.CenterCrop(32)(v2.Resize(32)(picture))
-    ours = PictureFormat(32)(picture)
-    # torchvision rounds the long side down; one of the two may be a pixel longer.
-    if min(shape) * round(32 * max(shape) / min(shape)) == 32 * max(shape):
-        assert np.array_equal(ours, np.asarray(theirs).transpose(2, 0, 1))
-    assert np.abs(ours.astype(float) - np.asarray(theirs).transpose(2, 0, 1)).mean() < 40
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 40), st.integers(0, 99))
+def test_crop_is_torchvisions_resize_and_center_crop(width, height, size, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    picture = PIL.Image.fromarray(pixels)
+    theirs = v2.CenterCrop(size)(v2.Resize(size)(picture))
+    assert np.array_equal(PictureFormat(size)(picture), np.asarray(theirs).transpose(2, 0, 1))
+
+
+def test_crop_and_pad_of_other_proportions_by_hand():
+    picture = PIL.Image.fromarray(RNG.integers(1, 256, (30, 40, 3), dtype=np.uint8))  # 40 wide
+    wide = np.asarray(picture.resize((20, 15), PIL.Image.Resampling.BILINEAR))
+    assert np.array_equal(PictureFormat((5, 20))(picture), wide[5:10].transpose(2, 0, 1))
+    padded = PictureFormat((21, 20), "pad")(picture)
+    assert np.array_equal(padded[:, 3:18], wide.transpose(2, 0, 1))
+    assert not padded[:, :3].any()
+    assert not padded[:, 18:].any()
 
 
 def test_squash_is_a_resize_and_pad_keeps_all():
@@ -223,6 +304,7 @@ def test_a_picture_of_the_size_is_not_touched():
         ({"size": 2.5}, ArgumentTypeError, "size must be an integer"),
         ({"size": (1, 2, 3)}, ArgumentError, r"one integer, or \(height, width\)"),
         ({"size": 8, "resize": "stretch"}, ArgumentError, "resize"),
+        ({"size": 8, "channels": 3.0}, ArgumentTypeError, "channels must be an integer, got 3.0"),
         ({"size": 8, "channels": 4}, ArgumentError, r"3 \(colour\) or 1 \(grey\), got 4"),
     ],
 )
@@ -251,5 +333,38 @@ def test_pictures_in_a_folder(tmp_path):
     (tmp_path / "deeper" / "circle").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
     names = [os.path.relpath(file, tmp_path) for file in pictures_in(tmp_path)]
-    assert names == sorted(["b.JPG", "a.png", "deeper/c.gif", "link.png", "ünï çode 🐈.jpeg", "x" * 200 + ".png"])
+    assert names == ["a.png", "b.JPG", "link.png", "x" * 200 + ".png", "ünï çode 🐈.jpeg", "deeper/c.gif"]
     assert is_picture_file("a.webp")
+
+
+def test_the_order_is_that_of_the_names_whatever_the_system_says(tmp_path, monkeypatch):
+    for name in ("a/1.png", "a-1.png", "a0.png", "B.png", "a/b/1.png", "a.b/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = [os.path.relpath(file, tmp_path) for file in pictures_in(tmp_path)]
+    assert found == ["B.png", "a-1.png", "a0.png", "a/1.png", "a/b/1.png", "a.b/1.png"]
+    scandir = os.scandir
+
+    @contextlib.contextmanager
+    def backwards(folder):
+        with scandir(folder) as entries:
+            yield reversed(list(entries))
+
+    monkeypatch.setattr(os, "scandir", backwards)
+    assert [os.path.relpath(file, tmp_path) for file in pictures_in(tmp_path)] == found
+
+
+def test_links_to_themselves_are_pictures_that_cannot_be_read(tmp_path):
+    (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
+    (file,) = pictures_in(tmp_path)
+    with pytest.raises(BrokenPictureError, match=r"self.png' cannot be read"):
+        read_picture(file)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match=f"The folder {str(tmp_path)!r} cannot be read: Permission denied."):
+        pictures_in(tmp_path)
