@@ -15,7 +15,12 @@ from easyconv.data.pictures.reading import read_picture
 from easyconv.data.sources.convert import is_picture
 from easyconv.errors import ArgumentError, ArgumentTypeError, DataError, DataTypeError
 
-__all__ = ["PictureTransform", "Preprocessing"]
+__all__ = ["PLAIN", "Normalization", "PictureTransform", "Preprocessing"]
+
+Normalization = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of each channel."""
+PLAIN: Normalization = ((0.0,), (1.0,))
+"""That of pixels that are scaled to [0, 1] and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,17 @@ class PictureTransform:
 
     def __call__(self, images: Any) -> Tensor:
         """A picture (PIL), or a uint8 tensor of one image or a batch, as the net takes it."""
-        pixels = images if isinstance(images, Tensor) else torch.from_numpy(self.picture_format(images))
+        pixels = images if isinstance(images, Tensor) else self._pixels(images)
         single = pixels.dim() == 3
         batch = pixels[None] if single else pixels
         if tuple(batch.shape[-2:]) != (self.picture_format.height, self.picture_format.width):
-            batch = torch.stack([torch.from_numpy(self.picture_format(_as_picture(image))) for image in batch])
+            batch = torch.stack([self._pixels(_as_picture(image)) for image in batch])
         ready, _ = self.transform.apply(batch.to(torch.float32) / 255, None, Position())
         return ready[0] if single else ready
+
+    def _pixels(self, picture: Any) -> Tensor:
+        # A copy: PIL lends memory that must not be written to.
+        return torch.from_numpy(self.picture_format(picture).copy())
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,16 @@ class Preprocessing:
             raise ArgumentError(f"channels must be 3 (colour) or 1 (grey), got {self.channels!r}.")
 
     @property
+    def normalization(self) -> Normalization | None:
+        """Mean and standard deviation by which pixels in [0, 1] are normalized; None where nobody can tell."""
+        parts = flat(self.transform.transform) if isinstance(self.transform, PictureTransform) else [self.transform]
+        for part in parts:
+            mean, std = getattr(part, "mean", None), getattr(part, "std", None)
+            if mean is not None and std is not None:
+                return tuple(mean), tuple(std)
+        return PLAIN if isinstance(self.transform, PictureTransform) else None
+
+    @property
     def only_scales(self) -> bool:
         """Whether it does to bytes of the right size what `fit` does to all bytes, and nothing else."""
         return isinstance(self.transform, PictureTransform) and not flat(self.transform.transform)
@@ -139,8 +158,12 @@ def _check_tensor(images: Any, channels: int) -> None:
             "scaled to [0, 1] become bytes by (images * 255).round().to(torch.uint8)."
         )
     if images.dim() not in (3, 4) or images.shape[-3] != channels:
+        colours = (
+            "Repeat the channel of grey images: images.expand(-1, 3, -1, -1), or (3, -1, -1) for one"
+            if channels == 3
+            else "Make coloured images grey: torchvision.transforms.v2.functional.rgb_to_grayscale(images)"
+        )
         raise DataError(
             f"preprocessing takes tensors of shape ({channels}, H, W) or (N, {channels}, H, W), channels first, got "
-            f"{tuple(images.shape)}. Repeat the channel of grey images: images.expand(-1, 3, -1, -1), or (3, -1, -1) "
-            "for one; move channels that come last: images.permute(0, 3, 1, 2), or (2, 0, 1)."
+            f"{tuple(images.shape)}. {colours}; move channels that come last: images.permute(0, 3, 1, 2), or (2, 0, 1)."
         )

@@ -1,8 +1,7 @@
 """What a model is before it is trained: a module whose sizes are inferred, with names for its layers."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -13,9 +12,7 @@ from easyconv import saving
 from easyconv.arguments import check_integer
 from easyconv.data.preprocessing import Preprocessing
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, StateError
-from easyconv.layers import freezing
 from easyconv.layers.build import device_and_dtype, dry_run, example_of
-from easyconv.layers.heads import Head, exchanged, find_head, heads_of, replaced
 from easyconv.layers.initializers import InitLike, initialize, make_init
 from easyconv.layers.keeping import call
 from easyconv.layers.lazy import is_built, require_built
@@ -23,7 +20,7 @@ from easyconv.layers.trace import FORWARD_ERRORS, explain
 from easyconv.measure import count_parameters
 from easyconv.model.reserved import check_name_is_free, is_read_only
 from easyconv.names import suggest
-from easyconv.nested import leaves, map_tree
+from easyconv.nested import map_tree
 from easyconv.summary import Summary, summarize
 
 __all__ = ["Buildable"]
@@ -181,116 +178,6 @@ class Buildable(nn.Module):
             raise LayerNotFoundError(f"There is no layer with index {index!r}: the net has {len(children)} layers.")
         return children[index]
 
-    def freeze(self, *layers: str | nn.Module, until: str | nn.Module | None = None) -> None:
-        """Stop training some layers, all that come before one, or the whole net.
-
-        Their parameters get no gradients, and their batch norms keep their statistics, also through ``train()``.
-
-        Parameters
-        ----------
-        *layers : str or torch.nn.Module
-            Dotted names, or the layers themselves; the whole net where none is given.
-        until : str or torch.nn.Module, optional
-            A layer: all that comes before it, in the order in which the net was put together, is frozen; the layer
-            itself and what follows is trained, also where it was frozen. So one can go down layer by layer.
-
-        Raises
-        ------
-        LayerNotFoundError
-            When there is no such layer.
-        ArgumentError
-            When both ``layers`` and ``until`` are given.
-
-        Examples
-        --------
-        >>> import easyconv as ec
-        >>> model = ec.Sequential([ec.layers.Dense(4), ec.layers.Dense(2)], input_shape=(3,))
-        >>> model.freeze("0")
-        >>> model.count_params(trainable=True)
-        10
-        """
-        if until is not None:
-            if layers:
-                raise ArgumentError("freeze() takes layers, or until= for all that come before one, not both.")
-            net, chosen = self._own_net(), self._chosen([until])[0]
-            freezing.freeze_before(net, next((path for path, part in net.named_modules() if part is chosen), ""))
-            return
-        for layer in self._chosen(layers):
-            freezing.freeze(layer)
-
-    def unfreeze(self, *layers: str | nn.Module) -> None:
-        """Train some layers again, or all of them; see :meth:`freeze`.
-
-        Parameters
-        ----------
-        *layers : str or torch.nn.Module
-            Dotted names, or the layers themselves; the whole net where none is given.
-        """
-        for layer in self._chosen(layers):
-            freezing.unfreeze(layer)
-
-    def replace_head(
-        self, num_classes: int, *, layer: str | None = None, class_names: Sequence[str] | None = None
-    ) -> "Buildable":
-        """Put a new last classifier in the place of the old one, for other classes; all else stays the same objects.
-
-        The new one is of the same kind (a dense layer, a 1x1 convolution), drawn anew by torch's own rule, on the same
-        device, and trained. Auxiliary heads that answer with as many classes (GoogLeNet's, Inception's) go along.
-
-        Parameters
-        ----------
-        num_classes : int
-            Number of classes.
-        layer : str, optional
-            Dotted name of the classifier, where it is not the last layer with weights.
-        class_names : sequence of str, optional
-            Names of the new classes, which go into ``model.preprocessing``; the old names are forgotten in any case.
-
-        Returns
-        -------
-        Model
-            This model.
-
-        Raises
-        ------
-        LayerNotFoundError
-            When there is no classifier, or no layer of that name.
-        ArgumentError
-            When the new head does not decide what the net gives; nothing is changed then. When there are more or fewer
-            names than classes, or no ``preprocessing`` to keep them.
-        ArgumentTypeError
-            When ``class_names`` is no list of text.
-
-        Examples
-        --------
-        >>> import easyconv as ec
-        >>> model = ec.zoo.resnet18(num_classes=10, small=True).replace_head(2)
-        >>> model.get_layer("fc")
-        Linear(in_features=512, out_features=2, bias=True)
-        """
-        check_integer("num_classes", num_classes, minimum=1)
-        names = None if class_names is None else _checked_names(class_names, num_classes)
-        if names is not None and self._preprocessing is None:
-            raise ArgumentError(
-                "class_names are kept by model.preprocessing, and this model has none. Set it first, "
-                "model.preprocessing = ec.data.Preprocessing(function), or leave them out: a data set of ec.data that "
-                "is passed to fit() brings its own."
-            )
-        net, head = self._own_net(), self._head(layer)
-        layers = {old.layer: replaced(old, num_classes) for old in heads_of(net, head)}
-        with exchanged(net, layers):
-            self._check_answers(num_classes, head)
-        self._hand_over(
-            {
-                parameter: new.get_parameter(name)
-                for old, new in layers.items()
-                for name, parameter in old.named_parameters(recurse=False)
-            }
-        )
-        if self._preprocessing is not None:
-            self._preprocessing = replace(self._preprocessing, categories=names)
-        return self
-
     def count_params(self, *, trainable: bool | None = None) -> int:
         """Number of parameters.
 
@@ -428,27 +315,6 @@ class Buildable(nn.Module):
 
         return map_tree(zeros, self._inputs)
 
-    def _hand_over(self, pairs: Mapping[Tensor, Tensor]) -> None:
-        """Whoever trains parameters that are the net's no longer gets those in their places."""
-
-    def _head(self, layer: str | None = None) -> Head:
-        return find_head(self._own_net(), None if layer is None else self._short(layer))
-
-    def _check_answers(self, num_classes: int, head: Head) -> None:
-        """Refuse a head that does not decide how many classes the net answers with, where its inputs are known."""
-        if self._inputs is None:
-            return
-        wrong = f"The layer {head.name!r} is not the head: with {num_classes} outputs there, the net "
-        remedy = ". Nothing was changed. Name the right one: layer='...'."
-        try:
-            output = dry_run(self._own_net(), self._example())
-        except FORWARD_ERRORS as error:
-            raise ArgumentError(f"{wrong}does not fit together any more{remedy}") from error
-        shapes = [tuple(leaf.shape) for _, leaf in leaves(output) if isinstance(leaf, Tensor)]
-        if not any(shape[1:2] == (num_classes,) for shape in shapes):
-            listed = ", ".join(map(str, shapes))
-            raise ArgumentError(f"{wrong}gives the shape{'s' * (len(shapes) > 1)} {listed}{remedy}")
-
     def _short(self, name: str) -> str:
         """The name of a layer in the net itself, without the wrapper's."""
         return str(name).removeprefix("net.") if self._wraps() else str(name)
@@ -459,16 +325,6 @@ class Buildable(nn.Module):
     def _own_net(self) -> nn.Module:
         """The wrapped net, or this model itself."""
         return self.net if self._wraps() else self
-
-    def _chosen(self, layers: Iterable[str | nn.Module]) -> list[nn.Module]:
-        chosen = [self.get_layer(layer) if isinstance(layer, str) else _checked_layer(layer) for layer in layers]
-        own = set(self.modules())
-        for layer in chosen:
-            if layer not in own:
-                raise LayerNotFoundError(
-                    f"This model has no layer {layer!r}; pass a dotted name or a layer of its own."
-                )
-        return chosen or [self]
 
 
 def _building_at_the_end(init: Callable[..., None]) -> Callable[..., None]:
@@ -497,27 +353,6 @@ def _checked_name(name: str | None) -> str | None:
     if name is None or isinstance(name, str):
         return name
     raise ArgumentTypeError(f"name must be text, got {name!r} ({type(name).__name__}).")
-
-
-def _checked_names(names: object, count: int) -> tuple[str, ...]:
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise ArgumentTypeError(f"class_names must be a list of text, got {names!r} ({type(names).__name__}).")
-    found = tuple(names)
-    for name in found:
-        if not isinstance(name, str):
-            raise ArgumentTypeError(f"class_names must be a list of text, got {name!r} ({type(name).__name__}) in it.")
-    if len(found) != count:
-        raise ArgumentError(f"class_names must be {count} names, one per class, got {len(found)}.")
-    return found
-
-
-def _checked_layer(layer: object) -> nn.Module:
-    if isinstance(layer, nn.Module):
-        return layer
-    raise ArgumentTypeError(
-        f"freeze() and unfreeze() take dotted names or layers, each as an argument of its own: freeze('0', '1'); got "
-        f"{layer!r} ({type(layer).__name__})."
-    )
 
 
 def _checked_net(net: object, cls: type) -> nn.Module:

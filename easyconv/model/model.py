@@ -17,6 +17,7 @@ from easyconv.errors import StateError
 from easyconv.layers.freezing import frozen_but, is_frozen
 from easyconv.layers.heads import heads_of
 from easyconv.layers.initializers import InitLike
+from easyconv.model.consistency import check_classes, check_fitting, warn_of_other_scale
 from easyconv.model.predictor import Callbacks, Predictor, listeners, one_batch
 from easyconv.model.words import KERAS_WORDS
 from easyconv.training.feeding import make_sources
@@ -273,7 +274,7 @@ class Model(Predictor):
             validation_batch_size=validation_batch_size,
             seed=seed,
         )
-        self._warn_of_bytes(training)
+        check_fitting(training, validation, self.preprocessing)
         return session.fit(
             self,
             self._overrides(),
@@ -420,7 +421,8 @@ class Model(Predictor):
         session = self._compiled("evaluate()")
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         source = make_source(x, y, sample_weight=sample_weight, batch_size=batch_size)
-        self._warn_of_bytes(source)
+        warn_of_other_scale(source, self.preprocessing)
+        check_classes(source, self.preprocessing, "the data that the net was trained on")
         told = listeners(callbacks, verbose)
         told.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
         results = session.evaluate(self, self._overrides(), source, steps, told)

@@ -12,10 +12,10 @@ from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, Source, make_source
 from easyconv.errors import ArgumentError, NotCompiledError, StateError
 from easyconv.layers.initializers import InitLike
-from easyconv.model.buildable import Buildable
 from easyconv.model.classifying import classification, file_of, listed, prepared_batches, softmax
+from easyconv.model.consistency import warn_of_other_scale
+from easyconv.model.transferable import Transferable
 from easyconv.model.words import KERAS_WORDS
-from easyconv.notices import warn_user
 from easyconv.training.callback import Callback, CallbackList
 from easyconv.training.embedding import watched
 from easyconv.training.predicting import device_of, predict, to_numpy
@@ -27,7 +27,7 @@ __all__ = ["Callbacks", "Predictor", "listeners", "one_batch"]
 Callbacks = Callback | Sequence[Callback] | None
 
 
-class Predictor(Buildable):
+class Predictor(Transferable):
     """A module that answers for whole data sets; :class:`Model` adds training.
 
     Parameters
@@ -246,7 +246,7 @@ class Predictor(Buildable):
         views = None if tta is None else as_views(tta, size=self._image_size())
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
         source = make_source(x, batch_size=batch_size)
-        self._warn_of_bytes(source)
+        warn_of_other_scale(source, self.preprocessing)
         told = listeners(callbacks, verbose)
         told.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
         return self._predict(source, steps, told, views=views, finish=finish, step=step)
@@ -273,16 +273,6 @@ class Predictor(Buildable):
             views=views,
             finish=finish,
         )
-
-    def _warn_of_bytes(self, source: Source) -> None:
-        """Notice images that are scaled only, where the net was trained on images that were normalized too."""
-        prepared = self.preprocessing is None or self.preprocessing.only_scales or source.preprocessing is not None
-        if not prepared and source.holds_bytes:
-            warn_user(
-                "These uint8 images are divided by 255 and nothing else, and this net was trained on images that went "
-                "through model.preprocessing. Pass a part of the data set (data.test), or "
-                "model.preprocessing(torch.as_tensor(images))."
-            )
 
     def _image_size(self) -> tuple[int, int] | None:
         """Height and width of the images that the net takes, where it has seen any."""

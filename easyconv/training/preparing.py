@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from easyconv.layers.first import InputFacts, Reception, expected_input, facts_o
 from easyconv.layers.keeping import call, kept
 from easyconv.losses import Objective
 from easyconv.metrics import Metric
-from easyconv.nested import leaves, map_named, map_tree, rows_of
+from easyconv.nested import is_nested, keys_of, leaves, map_named, map_tree, rows_of
 from easyconv.training.advice import check_call, check_ending, check_output, require_tensors
 
 __all__ = ["Prepared", "check_last_batch"]
@@ -66,6 +67,7 @@ class Prepared:
         self.device = device
         self.training = training
         example = source.peek() if peek else source.example(key)
+        self._raw_targets = example.y
         # Where the data set brings transforms, the net meets what comes out of them; the data is only to be pictures.
         self._pictures = None if source.pipeline is None else InputRule("image", dtype=_dtype_of(net))
         if source.pipeline is not None and self._pictures is not None:
@@ -147,7 +149,32 @@ class Prepared:
             check_ending(self.net, self.inputs, self.objective, training=self.training)
         inputs = self.input_rule if self._pictures is None else self._pictures
         targets = self.target_rule if labelled else None
+        if targets is not None and self._pictures is not None:
+            targets = _before_transforms(targets, self._raw_targets, self._targets)
         self.source.bind(inputs, targets, self.device, channels_last=channels_last, training=self.training)
+
+
+def _before_transforms(rules: Any, raw: Any, changed: Any) -> Any:
+    """The same rules for targets as the data has them: masks have another size there, where transforms change it.
+
+    Parameters
+    ----------
+    rules : TargetRule or nested rules
+        What the loss compares with.
+    raw, changed : tensor or nested tensors, optional
+        A few targets before the transforms and after them.
+    """
+    if isinstance(rules, (dict, tuple)):
+        if not is_nested(raw) or keys_of(raw) != keys_of(rules):
+            return rules
+        parts = [_before_transforms(rules[key], raw[key], changed[key]) for key in keys_of(rules)]
+        return dict(zip(rules, parts, strict=True)) if isinstance(rules, dict) else tuple(parts)
+    shape = rules.output_shape
+    if shape is None or not (isinstance(raw, Tensor) and isinstance(changed, Tensor)):
+        return rules
+    if len(shape) < 3 or raw.shape[-2:] == changed.shape[-2:] or changed.shape[-2:] != shape[-2:]:
+        return rules
+    return replace(rules, output_shape=(*shape[:-2], *raw.shape[-2:]))
 
 
 def check_last_batch(net: nn.Module, prepared: Prepared) -> None:

@@ -38,6 +38,23 @@ class _Affine(Transform):
         """With the statistics of the data, where none were given."""
         return self if self.mean is not None else replace(self, mean=data.mean, std=data.std)
 
+    def check_scale(self, images: Tensor) -> None:
+        """Refuse numbers of another scale than some images have.
+
+        Raises
+        ------
+        ArgumentError
+            When the numbers are those of bytes, and the images lie in [0, 1].
+        DataError
+            When the images have another number of channels.
+        """
+        mean, std = self._columns(images)
+        if images.min() >= 0 and images.max() <= 1 and max(mean.max(), std.max()) > 1:
+            raise ArgumentError(
+                f"mean and std are of pixels in [0, 1], got mean={self.mean} and std={self.std}. Divide those of bytes "
+                "by 255."
+            )
+
     def _columns(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Both as tensors of shape (C, 1, 1)."""
         if self.mean is None or self.std is None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from easyconv.arguments import check_integer
-from easyconv.data.augment.transform import ImageTransform
+from easyconv.data.augment.targets import has_moving
+from easyconv.data.augment.transform import ImageTransform, Position
 from easyconv.errors import ArgumentError, DataError
 
 __all__ = ["RandAugment"]
@@ -94,7 +95,7 @@ class RandAugment(ImageTransform):
     Notes
     -----
     The operations are torchvision's, with its strengths; each runs once on all images of the batch that have drawn it.
-    Masks and boxes do not move along.
+    Masks and boxes, which would have to move along, are refused.
 
     References
     ----------
@@ -120,6 +121,15 @@ class RandAugment(ImageTransform):
             raise ArgumentError(
                 f"magnitude must be below num_magnitude_bins={self.num_magnitude_bins}, got {self.magnitude}."
             )
+
+    def apply(self, images: Tensor, targets: Any, at: Position) -> tuple[Tensor, Any]:
+        """The images after their operations; the targets as they are."""
+        if has_moving(targets):
+            raise DataError(
+                "RandAugment turns and shifts images, and masks and boxes would stay where they are. Take RandomAffine "
+                "and ColorJitter for such targets."
+            )
+        return super().apply(images, targets, at)
 
     def change(self, images: Tensor) -> Tensor:
         """The images after their operations."""

@@ -7,7 +7,7 @@ from easyconv.data.augment.normalization import Normalize
 from easyconv.data.augment.transform import Compose, Foreign, GeometricTransform, ImageTransform, Transform
 from easyconv.errors import ArgumentError
 
-__all__ = ["check_calm", "check_range", "flat", "moves_pixels"]
+__all__ = ["check_calm", "check_normalized_alike", "check_range", "flat", "moves_pixels"]
 
 _TORCHVISION_GEOMETRY = "torchvision.transforms.v2._geometry"
 
@@ -83,6 +83,32 @@ def check_calm(transforms: Iterable[Transform], what: str) -> None:
         raise ArgumentError(
             f"{what} is for batches that the net does not train on, too, and {type(named[0]).__name__} draws at random "
             "(or needs the epoch): results would differ from time to time. Pass it to augment()."
+        )
+
+
+def check_normalized_alike(training: Iterable[Transform], evaluation: Iterable[Transform]) -> None:
+    """Refuse a normalization that only training would see.
+
+    Parameters
+    ----------
+    training, evaluation : iterable of Transform
+        What batches get when the net trains, and what they get in its place otherwise.
+
+    Raises
+    ------
+    ArgumentError
+        When one of both has a normalization, and the other has none.
+
+    Examples
+    --------
+    >>> check_normalized_alike([Normalize([0.5], [0.5])], [Normalize([0.5], [0.5])])
+    """
+    here, there = (any(map(_normalizes, flat(Compose(*transforms)))) for transforms in (training, evaluation))
+    if here != there:
+        raise ArgumentError(
+            f"augment() normalizes {'training' if here else 'evaluation'} only, and the net would meet other numbers "
+            f"{'everywhere else' if here else 'in training'}. Pass the normalization to normalize() or prepare(), "
+            "which are for all batches."
         )
 
 

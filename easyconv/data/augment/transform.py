@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from easyconv.data.augment.targets import Motion, has_moving, map_moving
-from easyconv.errors import ArgumentTypeError, DataError, DataTypeError
+from easyconv.errors import ArgumentTypeError, DataError, DataTypeError, EmptyDataError, LengthError
+from easyconv.nested import leaves
 
 __all__ = [
     "NOTHING",
@@ -20,6 +21,7 @@ __all__ = [
     "Position",
     "Transform",
     "as_transform",
+    "check_images",
 ]
 
 _ROUNDING = 1e-3
@@ -71,8 +73,15 @@ class Transform(ABC):
         ------
         DataError, DataTypeError
             When the images are no such batch.
+        LengthError
+            When there are more or fewer targets.
         """
-        self._check_values(check_images(images, type(self).__name__))
+        name = type(self).__name__
+        self._check_values(check_images(images, name))
+        for place, target in leaves(targets, "targets"):
+            # Masks and boxes are looked at by what moves them.
+            if type(target) is Tensor and target.dim() and len(target) != len(images):
+                raise LengthError(f"{name} got {len(images)} images, and {place} has {len(target)} rows.")
         changed, moved = self.apply(images, targets, Position())
         return changed if targets is None else (changed, moved)
 
@@ -262,6 +271,8 @@ def check_images(images: Any, name: str) -> Tensor:
     """
     if not isinstance(images, Tensor):
         raise DataTypeError(f"{name} takes a tensor of images, got {type(images).__name__}.")
+    if images.dim() == 4 and not len(images):
+        raise EmptyDataError(f"{name} got an empty batch.")
     if images.dim() != 4 or 0 in images.shape:
         hint = " For one image: images[None]." if images.dim() == 3 else ""
         raise DataError(f"{name} takes images of shape (N, C, H, W), got {tuple(images.shape)}.{hint}")

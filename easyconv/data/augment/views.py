@@ -9,7 +9,7 @@ from torch import Tensor
 
 from easyconv.data.augment.checks import check_pair
 from easyconv.data.augment.crops import crops_of
-from easyconv.data.augment.transform import Position, Transform, as_transform
+from easyconv.data.augment.transform import Position, Transform, as_transform, check_images
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import look_up
 
@@ -47,6 +47,7 @@ class FlipViews(Views):
 
     def __call__(self, images: Tensor) -> list[Tensor]:
         """Two views."""
+        check_images(images, "FlipViews")
         return [images, images.flip(3)]
 
 

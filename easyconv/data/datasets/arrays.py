@@ -10,7 +10,7 @@ from easyconv.data.sources.inputs import check_inputs, to_inputs
 from easyconv.data.sources.rules import InputRule
 from easyconv.data.sources.source import located
 from easyconv.data.sources.targets import to_targets
-from easyconv.errors import DataError, DataTypeError
+from easyconv.errors import ArgumentError, DataError, DataTypeError
 
 __all__ = ["from_arrays"]
 
@@ -42,11 +42,14 @@ def from_arrays(
     Returns
     -------
     Splits
+        It shares the memory of tensors and arrays that need no conversion: who writes into them changes the data.
 
     Raises
     ------
     DataError, DataTypeError, LengthError
-        For images and targets that do not fit.
+        For images and targets that do not fit, or parts of different channels or scales.
+    ArgumentError
+        When there is something to validate on already, and ``validation_split`` asks for more.
 
     Examples
     --------
@@ -60,6 +63,10 @@ def from_arrays(
     if "train" not in parts:
         raise DataTypeError("train must be (images, targets), got None.")
     data = Splits(**parts)
+    if validation_split and validation is not None:
+        raise ArgumentError(
+            f"validation_split={validation_split:g} makes no sense beside validation=(images, targets). Leave one out."
+        )
     return data.hold_out(validation_split, seed=seed) if validation_split else data
 
 

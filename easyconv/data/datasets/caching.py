@@ -11,12 +11,13 @@ from torch.utils.data import IterableDataset, Subset, default_collate
 from tqdm import tqdm
 
 from easyconv.data.datasets.array_split import ArraySplit
+from easyconv.data.datasets.split import Split
 from easyconv.data.datasets.targets import wrapping
 from easyconv.data.pictures.reading import read_picture
 from easyconv.data.sources.chance import first_random
 from easyconv.data.sources.convert import is_picture
-from easyconv.data.sources.workers import loader
-from easyconv.errors import ArgumentTypeError, DataError, EmptyDataError
+from easyconv.data.sources.workers import Located, loader
+from easyconv.errors import ArgumentTypeError, DataError, DataTypeError, EmptyDataError
 from easyconv.nested import leaves, map_tree
 from easyconv.seed import kept_random_state
 
@@ -33,7 +34,8 @@ def cache(dataset: Any, *, class_names: Sequence[str] | None = None, num_workers
     ----------
     dataset : map-style Dataset
         Gives samples ``(image, target)`` that are the same each time: pictures (PIL), arrays or tensors of shape
-        (C, H, W), all of one size. Random transforms belong to ``cache(...).augment(...)``.
+        (C, H, W), all of one size. Random transforms belong to ``cache(...).augment(...)``. A part of a data set of
+        ``ec.data`` keeps its transforms.
     class_names : sequence of str, optional
         Name of each class; ``dataset.classes`` by default.
     num_workers : int or "auto", default 0
@@ -61,14 +63,31 @@ def cache(dataset: Any, *, class_names: Sequence[str] | None = None, num_workers
     >>> cache(TensorDataset(torch.rand(10, 1, 4, 4), torch.arange(10)))
     <ArraySplit: 10 pictures of 1x4x4, float32 in memory>
     """
+    if isinstance(dataset, Split):
+        return _in_memory(dataset, class_names)
     _check(dataset)
-    _refuse_random(dataset)
+    located = Located(dataset)
+    _check_sample(located[0])
+    _refuse_random(located)
     store = _Store(len(dataset))
-    batches = loader(dataset, _BATCH, num_workers=num_workers, collate_fn=_collate)
+    batches = loader(located, _BATCH, num_workers=num_workers, collate_fn=_collate)
     with kept_random_state():
         for images, targets in _shown(batches):
             store.add(images, targets)
     return ArraySplit(store.images, store.joined_targets(), class_names=class_names or _names_of(dataset))
+
+
+def _in_memory(split: Split, class_names: Sequence[str] | None) -> ArraySplit:
+    """A part of a data set, with its transforms, which are for batches and are not cached."""
+    kept = ArraySplit(
+        split.pictures(torch.arange(len(split))),
+        split.targets,
+        class_names=split.class_names if class_names is None else class_names,
+        files=split.files,
+        picture_format=split.picture_format,
+    )
+    kept.pipeline = split.pipeline
+    return kept
 
 
 class _Store:
@@ -133,9 +152,17 @@ def _check(dataset: Any) -> None:
         )
     if len(dataset) == 0:
         raise EmptyDataError(f"The data set ({type(dataset).__name__}) is empty.")
-    sample = dataset[0]
+
+
+def _check_sample(sample: Any) -> None:
     if not isinstance(sample, (tuple, list)) or len(sample) not in (1, 2):
         raise DataError(f"cache() takes samples (image, target), got {_outline(sample)}. Let the data set give a pair.")
+    for place, target in leaves(sample[1] if len(sample) > 1 else None, "target"):
+        if isinstance(target, (str, bytes)):
+            raise DataTypeError(
+                f"cache() takes targets that are numbers or tensors, got the {place} {target!r} "
+                f"({type(target).__name__}). Number the classes, and pass their names as class_names=[...]."
+            )
 
 
 def _outline(sample: Any) -> str:
@@ -182,6 +209,11 @@ def _as_tensor(image: Any) -> Tensor:
         return tensor[None]
     if tensor.dim() != 3:
         raise DataError(f"cache() takes images of shape (C, H, W) or (H, W), got {tuple(tensor.shape)}.")
+    if tensor.dtype == torch.uint8 and tensor.shape[2] in (1, 3, 4) and tensor.shape[0] not in (1, 3, 4):
+        raise DataError(
+            f"cache() takes images with their channels first, (C, H, W), got {tuple(tensor.shape)}. Let the data set "
+            "give pictures (PIL.Image.fromarray(array)), or array.transpose(2, 0, 1)."
+        )
     return tensor.to(torch.float32) if tensor.dtype in (torch.float64, torch.float16, torch.bfloat16) else tensor
 
 

@@ -76,11 +76,9 @@ class FileSplit(Split):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Any]:
         """One picture and its target, before all transforms."""
-        if not -len(self) <= index < len(self):
-            return super().__getitem__(index)
+        row = self._row(index)
         # No threads: workers decode one picture after the other.
-        picture = torch.from_numpy(self.picture_format(self._file(index % len(self))))
-        return picture, self._target(index % len(self))
+        return torch.from_numpy(self.picture_format(self._file(row))), self._target(row)
 
     def _file(self, row: int) -> str:
         return "" if self.files is None else self.files[row]

@@ -50,7 +50,7 @@ def label_table(labels: Any) -> dict[str, Any]:
         )
     file = Path(labels).expanduser()
     if not file.is_file():
-        raise FileMissingError(f"There is no file of labels {str(labels)!r}.")
+        raise FileMissingError(f"There is no file of labels {str(labels)!r}: it would be {str(file.absolute())!r}.")
     return _from_json(file) if file.suffix.lower() == ".json" else _from_csv(file)
 
 

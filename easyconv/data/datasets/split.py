@@ -1,6 +1,7 @@
 """One part of a data set, to train, validate or test on: pictures, what they show, and what happens to batches."""
 
 import copy
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from torch.utils.data import Dataset
 
 from easyconv.arguments import check_integer
 from easyconv.data.augment.normalization import Normalize
-from easyconv.data.augment.ranges import check_calm, check_range, flat, moves_pixels
+from easyconv.data.augment.ranges import check_calm, check_normalized_alike, check_range, flat, moves_pixels
 from easyconv.data.augment.transform import Position, Transform, as_transform
 from easyconv.data.datasets.facts import Facts
 from easyconv.data.datasets.rows import chosen_rows
@@ -21,7 +22,7 @@ from easyconv.data.preprocessing import PictureTransform, Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.pipeline import Pipeline
 from easyconv.data.sources.source import Source
-from easyconv.errors import ArgumentError, LengthError
+from easyconv.errors import ArgumentError, ArgumentTypeError, LengthError
 from easyconv.nested import rows_of
 from easyconv.notices import warn_user
 from easyconv.seed import kept_random_state, seed_all
@@ -30,6 +31,9 @@ from easyconv.visualize import gallery
 __all__ = ["Split"]
 
 S = TypeVar("S", bound="Split")
+
+_PROBED = 8
+"""Pictures that are looked at to see what scale the transforms leave them in."""
 
 
 class Split(Dataset[Any], ABC):
@@ -104,9 +108,19 @@ class Split(Dataset[Any], ABC):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Any]:
         """One picture and its target, before all transforms."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"There are {len(self)} pictures, so no number {index}.")
-        return self.pictures([index % len(self)])[0], self._target(index % len(self))
+        row = self._row(index)
+        return self.pictures([row])[0], self._target(row)
+
+    def _row(self, index: Any) -> int:
+        if not hasattr(index, "__index__"):
+            raise ArgumentTypeError(
+                f"A part of a data set takes the number of one picture, got {index!r} ({type(index).__name__}). For "
+                "several: split.subset(slice(5)), split.subset([0, 2]), or split.subset(mask)."
+            )
+        row = operator.index(index)
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"There are {len(self)} pictures, so no number {row}.")
+        return row % len(self)
 
     def _target(self, row: int) -> Any:
         return taken(self.targets, row)
@@ -140,8 +154,11 @@ class Split(Dataset[Any], ABC):
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """What makes of a picture what the net gets from this split, for ``model.classify``; None for odd channels."""
-        if self.channels not in (1, 3):
+        """What makes of a picture what the net gets from this split, for ``model.classify``.
+
+        None for odd numbers of channels, and for floats beyond [0, 1]: nobody knows how bytes become such ones.
+        """
+        if self.channels not in (1, 3) or not self.facts.unit_range:
             return None
         transform = PictureTransform(self.picture_format, self.pipeline.evaluation)
         return Preprocessing(transform, self.class_names, channels=self.channels)
@@ -168,7 +185,7 @@ class Split(Dataset[Any], ABC):
         chosen._facts = None
         return chosen
 
-    def augment(self: S, *transforms: Any, evaluation: Sequence[Any] = ()) -> S:
+    def augment(self: S, *transforms: Any, evaluation: Any = ()) -> S:
         """Transform batches at random while training, and only then.
 
         Parameters
@@ -178,12 +195,20 @@ class Split(Dataset[Any], ABC):
             floats in [0, 1] on the device, in the order in which they are named (also by several calls), before what
             `prepare` and `normalize` say. What they lack (the classes of ``MixUp()``, the colours of
             ``PCALighting()``) is taken from these pictures.
-        evaluation : sequence of Transform or callable, optional
-            What takes their place when the net does not train, such as ``[CenterCrop(224)]`` for ``RandomCrop(224)``.
+        evaluation : Transform or callable, or list of these, optional
+            What takes their place when the net does not train, such as ``CenterCrop(224)`` for ``RandomCrop(224)``.
+
+        Raises
+        ------
+        ArgumentError
+            When ``evaluation`` draws at random, a normalization is for training only, or a change of colours follows
+            one.
         """
-        chance, calm = self._fitted(transforms), self._fitted(evaluation)
+        chance, calm = self._fitted(transforms), self._fitted([evaluation])
         check_calm(calm, "evaluation=")
-        if look_like_masks(self.targets, self.size) and any(map(moves_pixels, [*chance, *calm])):
+        check_normalized_alike(chance, calm)
+        plain = self.pipeline.wrap is None and look_like_masks(self.targets, self.size)
+        if plain and any(map(moves_pixels, [*chance, *calm])):
             warn_user(
                 "The targets have a value for each pixel, and stay where they are while the images are moved. Make "
                 "masks of them, which move along: torchvision.tv_tensors.Mask(targets)."
@@ -213,13 +238,18 @@ class Split(Dataset[Any], ABC):
         Raises
         ------
         ArgumentError
-            When the batches are normalized already.
+            When the batches are normalized already, or the numbers are of another scale than the pixels.
+        DataError
+            When the pictures have another number of channels.
         """
         if self._normalization() is not None:
             raise ArgumentError(
                 "The batches are normalized already. Call normalize() once, on the data as it was made."
             )
-        return self.prepare(Normalize(mean, std))
+        normalization = Normalize(mean, std)
+        if len(self):
+            normalization.fitted(self.facts).check_scale(self._floats(range(min(len(self), _PROBED))))
+        return self.prepare(normalization)
 
     def make_source(self, *, batch_size: int, shuffle: bool) -> Source:
         """Batches for the loop, with the transforms of this split."""
@@ -273,6 +303,13 @@ class Split(Dataset[Any], ABC):
         normalization = self._normalization()
         images = batch.x if normalization is None else normalization.inverse()(batch.x).clamp(0, 1)
         return gallery(images, titles=titles_of(batch.y, self.class_names), path=path)
+
+    def _floats(self, rows: Any) -> Tensor:
+        """Some of the pictures as the net gets them in evaluation."""
+        pixels: Tensor = self.pictures(rows)
+        floats = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
+        prepared: Tensor = self.transform(Batch(floats, taken(self.targets, torch.as_tensor(rows)))).x
+        return prepared
 
     def _some(self, count: int, seed: int | None) -> Tensor:
         check_integer("count", count, minimum=1)

@@ -8,8 +8,9 @@ from torch import Tensor
 from easyconv.arguments import check_number
 from easyconv.data.augment.transform import as_transform
 from easyconv.data.datasets.split import Split
+from easyconv.data.datasets.targets import check_numbering
 from easyconv.data.sources.splits import class_codes, split_indices
-from easyconv.errors import ArgumentError, ArgumentTypeError
+from easyconv.errors import ArgumentError, ArgumentTypeError, DataError
 
 __all__ = ["Splits"]
 
@@ -28,6 +29,11 @@ class Splits:
         To train on.
     validation, test : Split, optional
         To choose by, and to test on at the end.
+
+    Raises
+    ------
+    DataError
+        When a part has other channels or another scale of pixels than ``train``, or numbers its classes otherwise.
 
     Attributes
     ----------
@@ -55,6 +61,8 @@ class Splits:
                     f"{type(part).__name__}."
                 )
         self.train, self.validation, self.test = train, validation, test
+        for name, part in self.parts.items():
+            _check_alike(train, part, name)
 
     @property
     def parts(self) -> dict[str, Split]:
@@ -101,10 +109,10 @@ class Splits:
                 "Splits(data.train, test=data.test) first."
             )
         codes = _codes_of(self.train)
-        kept, held = split_indices(len(self.train), codes, fraction=validation, seed=seed)
+        kept, held = split_indices(len(self.train), codes, fraction=validation, seed=seed, name="validation")
         return Splits(self.train.subset(kept), self.train.subset(held), self.test)
 
-    def augment(self, *transforms: Any, evaluation: Sequence[Any] = ()) -> "Splits":
+    def augment(self, *transforms: Any, evaluation: Any = ()) -> "Splits":
         """Transform batches at random while training; validation and test never see it.
 
         Parameters
@@ -114,7 +122,7 @@ class Splits:
         """
         facts = self.train.facts
         chance = [as_transform(transform).fitted(facts) for transform in transforms]
-        calm = [as_transform(transform).fitted(facts) for transform in evaluation]
+        calm = as_transform(evaluation).fitted(facts)
         rest = {name: part.augment(evaluation=calm) for name, part in self.parts.items() if name != "train"}
         return Splits(self.train.augment(*chance, evaluation=calm), **rest)
 
@@ -149,6 +157,19 @@ class Splits:
     def __repr__(self) -> str:
         lines = [f"  {name + ':':<12}{part!r}" for name, part in self.parts.items()]
         return "\n".join(["Splits(", *lines, ")"])
+
+
+def _check_alike(train: Split, part: Split, name: str) -> None:
+    """Refuse a part whose pixels or labels mean something else than those that are trained on."""
+    if part.channels != train.channels:
+        raise DataError(f"{name} has pictures of {part.channels} channels, and train has {train.channels}.")
+    if part.facts.unit_range != train.facts.unit_range:
+        wide, narrow = (name, "train") if train.facts.unit_range else ("train", name)
+        raise DataError(
+            f"{wide} has pixels beyond [0, 1], and {narrow} has bytes or floats in [0, 1]: the net would meet other "
+            "numbers in one than in the other. Scale both alike."
+        )
+    check_numbering(part.class_names, train.class_names, name)
 
 
 def _codes_of(split: Split) -> Tensor | None:

@@ -26,8 +26,9 @@ def read_picture(source: Any, channels: int = 3) -> Any:
     palette, 1 bit, CMYK     its colours
     transparency             what shows before white, the colour of paper and of most pages
     16 bits                  divided by 257
-    32 bits                  the same where all lie in 0 to 65535, untouched where they lie in 0 to 255; others, and
-                             floats, stretched from their least to their greatest
+    32 bits                  untouched where all lie in 0 to 255, divided by 257 where they lie in 0 to 65535
+    floats                   times 255 where all lie in 0 to 1, untouched where they lie in 0 to 255
+    numbers beyond these     stretched from their least to their greatest
     animation                the first frame
     ======================== ===========================================================================================
 
@@ -138,11 +139,22 @@ def _with_bytes(image: Any, kind: str) -> Any:
         raise ValueError("it holds values that are no finite numbers (NaN or infinity)")
     if image.mode.startswith("I;16") or (image.mode == "I" and kind in _SIXTEEN_BITS):
         values /= 257
-    elif image.mode == "I" and low >= 0 and high <= 65535:
-        values /= 257 if high > 255 else 1
+    elif low >= 0 and high <= _greatest(image.mode):
+        values *= _factor(image.mode, high)
     else:
         values = (values - low) * (255 / (high - low) if high > low else 0)
     return Image.fromarray(np.round(values).astype(np.uint8))
+
+
+def _greatest(mode: str) -> int:
+    """Up to where numbers are taken for those of a usual scale."""
+    return 65535 if mode == "I" else 255
+
+
+def _factor(mode: str, high: float) -> float:
+    if mode == "F":
+        return 255 if high <= 1 else 1
+    return 1 / 257 if high > 255 else 1
 
 
 def _without_transparency(image: Any) -> Any:

@@ -88,7 +88,12 @@ def split(
 
 
 def split_indices(
-    rows: int, classes: Tensor | None = None, *, fraction: float, seed: int | None = None
+    rows: int,
+    classes: Tensor | None = None,
+    *,
+    fraction: float,
+    seed: int | None = None,
+    name: str = "validation_split",
 ) -> tuple[Tensor, Tensor]:
     """Sorted row numbers of the training and of the validation part.
 
@@ -102,6 +107,8 @@ def split_indices(
         The share of the validation part.
     seed : int, optional
         ``None`` draws one from torch's global generator.
+    name : str, default "validation_split"
+        What the user calls the fraction.
 
     Raises
     ------
@@ -117,7 +124,7 @@ def split_indices(
     wanted = round(rows * fraction)
     if not 0 < wanted < rows:
         raise DataError(
-            f"validation_split={fraction:g} of {rows} samples leaves the {'validation' if wanted == 0 else 'training'} "
+            f"{name}={fraction:g} of {rows} samples leaves the {'validation' if wanted == 0 else 'training'} "
             "part empty. Take another fraction, or more data."
         )
     seed = int(torch.randint(1 << 62, ())) if seed is None else seed
@@ -128,7 +135,7 @@ def split_indices(
         held = _stratified(order, classes, wanted)
         if len(held) == 0:
             raise DataError(
-                f"validation_split={fraction:g} leaves the validation part empty: each of the "
+                f"{name}={fraction:g} leaves the validation part empty: each of the "
                 f"{int(classes.max()) + 1} classes has a single sample, which stays in training."
             )
     mask = torch.zeros(rows, dtype=torch.bool)

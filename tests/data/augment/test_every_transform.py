@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import easyconv as ec
 from easyconv.data.augment.transform import Position
-from easyconv.errors import DataError, DataTypeError
+from easyconv.errors import DataError, DataTypeError, EmptyDataError
 
 ROOT = Path(__file__).parents[3]
 TRANSFORMS = {
@@ -166,7 +166,7 @@ def test_plain_data(name):
     [
         ([[1.0]], DataTypeError, "takes a tensor of images, got list"),
         (torch.zeros(3, 8, 8), DataError, r"shape \(N, C, H, W\), got \(3, 8, 8\). For one image: images\[None\]"),
-        (torch.zeros(0, 3, 8, 8), DataError, r"got \(0, 3, 8, 8\)"),
+        (torch.zeros(0, 3, 8, 8), EmptyDataError, "got an empty batch"),
         (torch.zeros(2, 3, 8, 8, dtype=torch.int64), DataTypeError, r"floats in \[0, 1\] or uint8, got torch.int64"),
     ],
 )

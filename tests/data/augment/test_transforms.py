@@ -16,7 +16,15 @@ from torchvision.transforms.v2 import functional as tv
 import easyconv as ec
 from easyconv.data.augment import color, geometry, noise, policies, warping
 from easyconv.data.augment.transform import Position, as_transform
-from easyconv.errors import ArgumentError, ArgumentTypeError, DataError, LabelError, StateError, UnknownNameError
+from easyconv.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    LabelError,
+    LengthError,
+    StateError,
+    UnknownNameError,
+)
 
 COUNT = 40
 X = torch.rand(COUNT, 3, 24, 20, generator=torch.Generator().manual_seed(0))
@@ -330,6 +338,23 @@ def test_nested_targets_keep_their_form():
     _, (labels, (moved,)) = ec.augment.CenterCrop(10)(X, (Y, (mask,)))
     assert labels is Y
     assert moved.shape == (COUNT, 10, 10)
+
+
+def test_more_or_fewer_targets_are_refused():
+    for targets, place in ((Y[:3], "targets"), ((Y, Y[:3]), r"targets\[1\]"), ({"a": Y[:3]}, r"targets\['a'\]")):
+        with pytest.raises(LengthError, match=f"CenterCrop got 40 images, and {place} has 3 rows"):
+            ec.augment.CenterCrop(10)(X, targets)
+    with pytest.raises(LengthError, match="MixUp got 40 images, and targets has 3 rows"):
+        ec.augment.MixUp(num_classes=3)(X, Y[:3])
+
+
+def test_random_policies_refuse_what_would_have_to_move():
+    mask = tv_tensors.Mask(torch.zeros(COUNT, 24, 20, dtype=torch.uint8))
+    with pytest.raises(
+        DataError, match=r"masks and boxes would stay where they are\. Take RandomAffine and ColorJitter"
+    ):
+        ec.augment.RandAugment()(X, (Y, mask))
+    ec.augment.RandAugment()(X, Y)
 
 
 def test_masks_and_boxes_of_other_shapes_are_refused():
@@ -694,6 +719,8 @@ def test_views():
 
     views = as_views([ec.augment.CenterCrop(24), lambda images: images + 1])(X)
     assert torch.equal(views[1], X + 1)
+    with pytest.raises(DataError, match=r"FlipViews takes images of shape \(N, C, H, W\), got \(3, 24, 20\)"):
+        as_views("flip")(X[0])
     with pytest.raises(UnknownNameError, match=r"no kind of test-time augmentation called 'crop'"):
         as_views("crop")
     with pytest.raises(ArgumentTypeError, match="tta must be 'flip'"):

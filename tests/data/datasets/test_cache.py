@@ -11,7 +11,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 import easyconv as ec
-from easyconv.errors import ArgumentTypeError, DataError, EmptyDataError, SampleError
+from easyconv.errors import ArgumentTypeError, DataError, DataTypeError, EmptyDataError, SampleError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (300, 6, 5, 3), dtype=np.uint8)
 
@@ -100,6 +100,22 @@ def test_boxes_and_odd_pictures():
     assert split.targets[:2].tolist() == [[1, 2, 3, 4], [1, 2, 3, 5]]
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_part_of_a_data_set_keeps_its_transforms_and_names(tmp_path, kept):
+    for name in ("no", "yes"):
+        (tmp_path / name).mkdir()
+        for row in range(4):
+            PIL.Image.fromarray(PIXELS[row]).save(tmp_path / name / f"{row}.png")
+    data = ec.data.image_folder(tmp_path, size=6, cache="memory" if kept else "none")
+    part = data.normalize().augment(ec.augment.RandomHorizontalFlip(1.0)).train.subset([1, 4, 6])
+    cached = ec.data.cache(part)
+    assert (cached.class_names, cached.files, cached.pipeline) == (part.class_names, part.files, part.pipeline)
+    assert torch.equal(cached.images, torch.stack([part[row][0] for row in range(3)]))
+    assert cached.targets.tolist() == part.targets.tolist()
+    assert cached.in_memory
+    assert ec.data.cache(part, class_names=["never", "always"]).class_names == ("never", "always")
+
+
 def test_workers_read_the_same():
     assert torch.equal(ec.data.cache(Pictures(), num_workers=2).images, ec.data.cache(Pictures()).images)
 
@@ -139,6 +155,21 @@ class Broken(Pictures):
             lambda: ec.data.cache([(torch.zeros(1, 2, 2), 0), (torch.zeros(1, 3, 2), 0)]),
             DataError,
             r"one shape, got \(1, 2, 2\) and \(1, 3, 2\)",
+        ),
+        (
+            lambda: ec.data.cache([(torch.zeros(1, 2, 2), "cat")]),
+            DataTypeError,
+            r"the target 'cat' \(str\). Number the classes, and pass their names as class_names",
+        ),
+        (
+            lambda: ec.data.cache([(PIXELS[0], 1)]),
+            DataError,
+            r"channels first, \(C, H, W\), got \(6, 5, 3\). .* array.transpose\(2, 0, 1\)",
+        ),
+        (
+            lambda: ec.data.cache(Subset(Broken(), [17])),
+            SampleError,
+            r"Sample 0 .*could not be read: OSError: image file is truncated",
         ),
         (
             lambda: ec.data.cache(Broken()),

@@ -209,6 +209,46 @@ def test_masks_move_along_with_their_images():
     assert type(batch.y) is torch.Tensor
 
 
+@pytest.mark.parametrize("lead", [(), (1,)])
+def test_masks_may_change_their_size_with_their_images(lead):
+    masks = (IMAGES[:, 0] > 127).to(torch.uint8).view(40, *lead, 8, 8)
+    data = ec.data.from_arrays((IMAGES, tv_tensors.Mask(masks)), validation_split=0.25)
+    data = data.augment(ec.augment.RandomCrop(6), evaluation=ec.augment.CenterCrop(6))
+    model = ec.Sequential([ec.layers.Conv2D(2, 3, padding=1)])
+    model.compile("sgd", lr=0.1, metrics=["accuracy"])
+    history = model.fit(data.train, validation_data=data.validation, verbose=0, seed=0)
+    assert len(history.history["val_loss"]) == 1
+    cut = data.train.transform(Batch(data.train.images.float() / 255, data.train.targets))
+    loss = torch.nn.functional.cross_entropy(torch.from_numpy(model.predict(cut.x)), cut.y.view(-1, 6, 6).long())
+    assert model.evaluate(data.train, verbose=0)[0] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_several_masks_change_their_size_too():
+    class Two(ec.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x):
+            return tuple(self.conv(x).chunk(2, 1))
+
+    masks = tuple((IMAGES[:, channel] > 127).to(torch.uint8) for channel in (0, 1))
+    data = ec.data.from_arrays((IMAGES, tuple(map(tv_tensors.Mask, masks)))).prepare(ec.augment.Resize(4))
+    model = Two()
+    model.compile("sgd", lr=0.1, loss=["cross_entropy", "cross_entropy"])
+    model.fit(data.train, verbose=0)
+    with pytest.raises(DataError, match="y must be a tuple of 2 arrays"):
+        model.fit(ec.data.from_arrays((IMAGES, LABELS)).train, verbose=0)
+
+
+def test_masks_of_another_size_than_the_output_are_refused_with_their_own_shape():
+    masks = tv_tensors.Mask((IMAGES[:, 0, :7] > 127).to(torch.uint8))
+    model = ec.Sequential([ec.layers.Conv2D(2, 3, padding=1)])
+    model.compile("sgd", lr=0.1)
+    with pytest.raises(LabelError, match=r"labels of shape \(N, 8, 8\) .* a tensor \(40, 7, 8\)|got .*\(40, 7, 8\)"):
+        model.fit(ec.data.from_arrays((IMAGES, masks)).train, verbose=0)
+
+
 def test_plain_masks_are_noticed_where_pixels_move():
     data = ec.data.from_arrays((IMAGES, IMAGES[:, 0].long()))
     data.augment(ec.augment.GaussianNoise())
@@ -231,6 +271,7 @@ def test_a_split_is_a_data_set():
     assert torch.equal(again.images, IMAGES)
     assert repr(split) == "<ArraySplit: 40 pictures of 3x8x8, uint8 in memory, 4 classes>"
     assert "train:      <ArraySplit: 30 pictures" in repr(make(validation_split=0.25))
+    assert split[np.int64(3)][1] == 3
 
 
 def test_subset():
@@ -355,10 +396,30 @@ def test_a_shown_batch_has_its_colours_back():
             "evaluation= is for batches that the net does not train on",
         ),
         (
-            lambda: make().augment(ec.augment.Normalize()).augment(ec.augment.ColorJitter()),
+            lambda: make().augment(ec.augment.Normalize(), ec.augment.ColorJitter(), evaluation=ec.augment.Normalize()),
             ArgumentError,
             "comes after a normalization",
         ),
+        (lambda: make().augment(ec.augment.Normalize()), ArgumentError, "normalizes training only, .* everywhere else"),
+        (
+            lambda: make().augment(evaluation=ec.augment.Normalize()),
+            ArgumentError,
+            r"normalizes evaluation only, .* in training. Pass the normalization to normalize\(\) or prepare\(\)",
+        ),
+        (lambda: make().normalize([127], [50]), ArgumentError, r"of pixels in \[0, 1\], got mean=\(127.0,\)"),
+        (lambda: make().normalize([0.5, 0.5], [1, 1]), DataError, "has 2 numbers per argument, .* have 3 channels"),
+        (
+            lambda: make().train[:5],
+            ArgumentTypeError,
+            r"the number of one picture, got slice.*split.subset\(slice\(5\)\)",
+        ),
+        (lambda: make().train["3"], ArgumentTypeError, r"got '3' \(str\)"),
+        (
+            lambda: make(validation=(IMAGES, LABELS), validation_split=0.2),
+            ArgumentError,
+            "validation_split=0.2 makes no sense beside validation=",
+        ),
+        (lambda: make().hold_out(0.001), DataError, "validation=0.001 of 40 samples leaves the validation part empty"),
         (
             lambda: ec.data.from_arrays((IMAGES.float(), LABELS)).augment(ec.augment.GaussianNoise()),
             ArgumentError,

@@ -105,7 +105,18 @@ def test_wider_ones_and_floats_are_stretched():
     assert (values(floats, 1).min(), values(floats, 1).max()) == (0, 255)
     wide = PIL.Image.fromarray(np.arange(24, dtype=np.int32).reshape(6, 4) * 1_000_000)
     assert np.array_equal(values(wide, 1).flatten(), np.round(np.linspace(0, 255, 24)))
-    assert (values(PIL.Image.new("F", (2, 2), 7.0)) == 0).all()
+
+
+@pytest.mark.parametrize(("value", "byte"), [(0.5, 128), (1.0, 255), (7.0, 7), (254.6, 255), (300.0, 0), (-1.0, 0)])
+def test_floats_of_a_usual_scale_keep_their_brightness(value, byte):
+    assert (values(PIL.Image.new("F", (2, 2), value)) == byte).all()
+
+
+def test_a_float_file_is_as_bright_as_the_bytes_it_was_made_of(tmp_path):
+    dark = PIXELS[:, :, 0] // 8
+    for name, scale in (("unit.tiff", 255), ("bytes.tiff", 1)):
+        PIL.Image.fromarray((dark / scale).astype(np.float32)).save(tmp_path / name)
+        assert np.array_equal(values(tmp_path / name, 1), dark)
 
 
 def test_the_first_frame_of_an_animation():
