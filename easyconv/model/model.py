@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -512,9 +513,12 @@ class Model(Predictor):
             return None if getattr(type(self), name) is getattr(Model, name) else getattr(self, name)
 
         def adopt(preprocessing: Preprocessing) -> None:
+            if preprocessing.categories is None and self.preprocessing is not None:
+                # Data without names does not take those away that the head was given.
+                preprocessing = replace(preprocessing, categories=self.preprocessing.categories)
             self.preprocessing = preprocessing
 
-        return Overrides(own("train_step"), own("test_step"), own("compute_loss"), self._note_inputs, adopt)
+        return Overrides(own("train_step"), own("test_step"), own("compute_loss"), self._note, adopt)
 
 
 def _as_asked(results: dict[str, float], return_dict: bool) -> Results:

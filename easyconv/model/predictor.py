@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from easyconv.arguments import check_integer, checked_keywords
 from easyconv.callbacks.progress import Verbosity, progress_callbacks
 from easyconv.data.augment.views import Views, as_views
+from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, Source, make_source
 from easyconv.errors import ArgumentError, NotCompiledError, StateError
 from easyconv.layers.initializers import InitLike
 from easyconv.model.classifying import classification, file_of, listed, prepared_batches, softmax
-from easyconv.model.consistency import warn_of_other_scale
+from easyconv.model.consistency import warn_of_bare_images, warn_of_other_scale
 from easyconv.model.transferable import Transferable
 from easyconv.model.words import KERAS_WORDS
 from easyconv.training.callback import Callback, CallbackList
@@ -269,10 +270,16 @@ class Predictor(Transferable):
             device=device,
             steps=steps,
             callbacks=callbacks,
-            note=self._note_inputs,
+            note=self._note,
             views=views,
             finish=finish,
         )
+
+    def _note(self, inputs: Any, source: Source, trained_on: Preprocessing | None) -> None:
+        """Remember what the net gets, and see that it is of the scale of what the net was trained on."""
+        self._note_inputs(inputs)
+        if source.preprocessing is None:
+            warn_of_bare_images(inputs, self.preprocessing if trained_on is None else trained_on)
 
     def _image_size(self) -> tuple[int, int] | None:
         """Height and width of the images that the net takes, where it has seen any."""

@@ -30,7 +30,7 @@ def predict(
     device: torch.device,
     steps: int | None,
     callbacks: CallbackList,
-    note: Callable[[Any], None] | None = None,
+    note: Callable[[Any, Source, None], None] | None = None,
     views: Views | None = None,
     finish: Callable[[Any], Any] | None = None,
 ) -> Any:
@@ -47,11 +47,12 @@ def predict(
     supply.require(1)
     net.to(device)
     if views is not None:
-        source.pipeline = source.pipeline or Pipeline()  # views are cut from floats on the device
+        # Views are cut from floats on the device.
+        source.pipeline = (source.pipeline or Pipeline()).viewed_by(views)
     prepared = Prepared(net, source, None, device, views=views)
     prepared.bind(labelled=False)
     if note is not None:
-        note(prepared.inputs)
+        note(prepared.inputs, source, None)
     return _joined(loop.predict(net, supply, averaged(step, views, finish), callbacks))
 
 

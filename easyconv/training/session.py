@@ -39,14 +39,15 @@ __all__ = ["Overrides", "Session"]
 class Overrides:
     """Methods that the user's class defines anew; ``None`` stands for easyconv's own.
 
-    ``note`` and ``adopt`` are not the user's: one is told the first rows that the net gets, the other what makes such
+    ``note`` and ``adopt`` are not the user's: one is told the first rows that the net gets, their source, and what the
+    data went through that the net is trained on, where it is other data that says it; the other what makes such
     inputs of any picture, where the data that is trained on says it.
     """
 
     train_step: Callable[[Batch], Any] | None = None
     test_step: Callable[[Batch], Any] | None = None
     compute_loss: Callable[[Any, Any, Tensor | None], Tensor] | None = None
-    note: Callable[[Any], None] = lambda inputs: None
+    note: Callable[[Any, Source, Preprocessing | None], None] = lambda inputs, source, trained_on: None
     adopt: Callable[[Preprocessing], None] = lambda preprocessing: None
 
     @property
@@ -244,10 +245,19 @@ class Session:
         if checking is not None:
             # A validation starts after its epoch: looking at its data must not draw from the random state of training.
             peek = checking.seed is None
-            self._prepare(net, overrides, checking, peek=peek).bind(channels_last=channels_last)
+            trained_on = supply.source.preprocessing
+            self._prepare(net, overrides, checking, peek=peek, trained_on=trained_on).bind(channels_last=channels_last)
         return channels_last
 
-    def _prepare(self, net: nn.Module, overrides: Overrides, supply: Supply, *, peek: bool = False) -> Prepared:
+    def _prepare(
+        self,
+        net: nn.Module,
+        overrides: Overrides,
+        supply: Supply,
+        *,
+        peek: bool = False,
+        trained_on: Preprocessing | None = None,
+    ) -> Prepared:
         net.to(self.recipe.device)
         objective = None if overrides.own_targets else self.recipe.objective
         prepared = Prepared(
@@ -260,7 +270,7 @@ class Session:
             name=supply.name,
             training=supply.training,
         )
-        overrides.note(prepared.inputs)
+        overrides.note(prepared.inputs, supply.source, trained_on)
         return prepared
 
     def _start(self, net: nn.Module, overrides: Overrides, seed: int | None = None) -> Run:

@@ -122,11 +122,6 @@ class Source(ABC):
         """Whether its inputs are known to be uint8 images, which are divided by 255 and nothing else."""
         return False
 
-    @property
-    def holds_unit_floats(self) -> bool:
-        """Whether its inputs look like float images in [0, 1]."""
-        return False
-
     @abstractmethod
     def example(self, key: int | None = None) -> Batch:
         """Up to two rows, as tensors on the CPU, not yet fitted to a net; no batch is lost.
