@@ -1,12 +1,12 @@
 """A step of torch's commonest optimizers without what torch does around the arithmetic.
 
 ``optimizer.step()`` of torch opens a profiler range, looks for hooks, asks which implementation to take, and calls one
-kernel after the other from Python: of a small net's step that is a quarter. `step` makes the same calls for whole lists
-of tensors. Where anybody could notice a difference (hooks, schedulers that have wrapped ``step``, a profiler, subclasses,
+kernel after the other from Python: a tenth of a small net's step. `step` makes the same calls for whole lists of
+tensors. Where anybody could notice a difference (hooks, schedulers that have wrapped ``step``, a profiler, subclasses,
 unusual options), it leaves the step to the optimizer.
 
-The numbers are those of ``optimizer.step()``, bit for bit: on the CPU the ``_foreach_`` functions of torch apply the very
-operation of its ordinary loop to each tensor, and with ``fused=True`` it is the same fused kernel.
+The numbers are those of ``optimizer.step()``, bit for bit: on the CPU the ``_foreach_`` functions of torch apply the
+very operation of its ordinary loop to each tensor, and with ``fused=True`` it is the same fused kernel.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,6 @@ __all__ = ["step"]
 
 Group = dict[str, Any]
 Tensors = list[Tensor] | tuple[Tensor, ...]
-_UNUSUAL = ("maximize", "differentiable", "capturable", "amsgrad")
 
 
 def step(optimizer: Optimizer) -> None:
@@ -55,28 +54,40 @@ _Prepared = tuple[Group, list[Tensor], list[Tensor], list[dict[str, Any]]]
 
 def _prepared(optimizer: Optimizer, group: Group) -> _Prepared | None:
     """What a group moves; ``None`` where it needs torch's own step, as the first one does, which makes the state."""
-    if not isinstance(group["lr"], (int, float)) or any(group.get(word) for word in _UNUSUAL):
+    if _is_unusual(group):
         return None
-    if isinstance(group["weight_decay"], Tensor) or group["foreach"] is False:
+    parameters: list[Tensor] = []
+    gradients: list[Tensor] = []
+    on_cpu = not group["fused"]
+    for parameter in group["params"]:
+        gradient = parameter.grad
+        if gradient is None:
+            continue
+        # Real numbers; and on the CPU, where it is known which calls give the same bits, unless one kernel does it all.
+        if gradient.is_sparse or not parameter.is_floating_point() or (on_cpu and not parameter.is_cpu):
+            return None
+        parameters.append(parameter)
+        gradients.append(gradient)
+    if not group.get("momentum", True):
+        return group, parameters, gradients, []
+    states = [optimizer.state[parameter] for parameter in parameters if parameter in optimizer.state]
+    wanted = _STATE[type(optimizer)]
+    if len(states) < len(parameters) or any(state.get(wanted) is None for state in states):
         return None
-    parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-    gradients = [parameter.grad for parameter in parameters]
-    fused = bool(group["fused"])
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        if not _is_plain(parameter, fused) or gradient.layout is not torch.strided:
-            return None
-    states: list[dict[str, Any]] = []
-    wanted = _STATE[type(optimizer)] if group.get("momentum", 1) else ()
-    if wanted:
-        states = [optimizer.state[parameter] for parameter in parameters if parameter in optimizer.state]
-        if len(states) < len(parameters) or any(state.get(word) is None for state in states for word in wanted):
-            return None
     return group, parameters, gradients, states
 
 
-def _is_plain(parameter: Tensor, fused: bool) -> bool:
-    """Real numbers; and on the CPU, where it is known which calls give the same bits, unless one kernel does it all."""
-    return parameter.is_floating_point() and (parameter.is_cpu or fused)
+def _is_unusual(group: Group) -> bool:
+    """Whether it asks for what only torch's own step does."""
+    return bool(
+        group["maximize"]
+        or group["differentiable"]
+        or group["foreach"] is False
+        or group.get("capturable")
+        or group.get("amsgrad")
+        or isinstance(group["lr"], Tensor)
+        or isinstance(group["weight_decay"], Tensor)
+    )
 
 
 def _is_watched(optimizer: Optimizer) -> bool:
@@ -157,5 +168,5 @@ def _adam(group: Group, parameters: Tensors, gradients: Tensors, states: list[di
 
 
 _KINDS: dict[type[Optimizer], Callable[..., None]] = {SGD: _sgd, Adam: _adam, AdamW: _adam}
-_STATE: dict[type[Optimizer], tuple[str, ...]] = {SGD: ("momentum_buffer",)}
-_STATE |= dict.fromkeys((Adam, AdamW), ("exp_avg", "exp_avg_sq", "step"))
+_STATE: dict[type[Optimizer], str] = {SGD: "momentum_buffer", Adam: "exp_avg_sq", AdamW: "exp_avg_sq"}
+"""What is there for a parameter that has been moved before."""
