@@ -117,8 +117,7 @@ def _from_values(returned: object, batch: Batch) -> StepResult:
 
 def _forward(run: Run, batch: Batch) -> tuple[Any, Tensor, Mapping[str, Tensor]]:
     with run.recipe.autocast():
-        output = run.forward(batch.x)
-        loss, values = run.compute_loss(output, batch.y, batch.sample_weight)
+        output, loss, values = run.compute(batch.x, batch.y, batch.sample_weight)
     return main_output(output, batch.y), loss, values
 
 
