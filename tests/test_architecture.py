@@ -143,7 +143,9 @@ def test_no_argument_is_checked_with_assert():
 
 MEASURE = """
 import json, pathlib, sys, time
+start = time.process_time()
 import torch
+torchs = time.process_time() - start
 before = set(sys.modules)
 statm = pathlib.Path("/proc/self/statm")
 memory_used = lambda: int(statm.read_text().split()[1]) * 4096 if statm.exists() else 0
@@ -152,7 +154,7 @@ sys.pycache_prefix, sys.dont_write_bytecode = sys.argv[1], False
 start, cpu, memory = time.perf_counter(), time.process_time(), memory_used()
 import easyconv
 seconds, cpu, memory = time.perf_counter() - start, time.process_time() - cpu, memory_used() - memory
-print(json.dumps([seconds, cpu, memory, sorted(sys.modules), sorted(set(sys.modules) - before)]))
+print(json.dumps([seconds, cpu, memory, torchs, sorted(sys.modules), sorted(set(sys.modules) - before)]))
 """
 
 
@@ -180,9 +182,10 @@ def test_what_training_does_not_need_is_imported_on_demand(measured):
 
 def test_import_is_quick(measured):
     # The first run compiles. Processor time, since other work on the machine stretches the time on the clock.
-    clock, cpu = (statistics.median(run[kind] for run in measured[1:]) for kind in (0, 1))
+    clock, cpu, torchs = (statistics.median(run[kind] for run in measured[1:]) for kind in (0, 1, 3))
     print(f"import easyconv adds {clock * 1e3:.0f} ms to import torch ({cpu * 1e3:.0f} ms of processor time)")
-    assert cpu < 0.1
+    # Torch takes 1.2 s on an idle machine: where it takes longer, so may we.
+    assert cpu < max(0.1, torchs / 12)
 
 
 def test_import_takes_little_memory(measured):
