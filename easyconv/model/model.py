@@ -121,10 +121,11 @@ class Model(Predictor):
             ``"auto"`` takes CUDA, then Apple's MPS, then Intel's XPU, then the CPU; the environment variable
             ``EASYCONV_DEVICE`` overrides it.
         precision : {"fp32", "bf16", "fp16", "auto"}, default "fp32"
-            What the forward pass computes in; ``"fp16"`` scales the loss, ``"auto"`` is bf16 on CUDA devices that
-            have it and fp32 elsewhere.
+            What the forward pass computes in; ``"fp16"`` scales the loss, ``"auto"`` is bf16 on devices with units for
+            it (CUDA from compute capability 8.0, CPUs with AMX or AVX-512 BF16) and fp32 elsewhere.
         jit : bool, default False
-            Compile the net with ``torch.compile``; the first batches take long.
+            Compile net and loss with ``torch.compile``, once for training and once for evaluation: the second batch of
+            either takes long.
         clip_norm : float, optional
             Largest norm of all gradients together.
         clip_value : float, optional

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from easyconv.files import write_whole
-from easyconv.visualize.curves import plot_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,6 +80,8 @@ class History:
             When there is no epoch to draw.
         """
         # Several calls of fit may have begun at epoch 0 each; their curves follow one another.
+        from easyconv.visualize.curves import plot_curves
+
         rising = all(before < after for before, after in zip(self.epoch, self.epoch[1:], strict=False))
         epochs = [epoch + 1 for epoch in self.epoch] if rising else list(range(1, len(self) + 1))
         rows = [{name: float(value) for name, value in row.items() if _is_number(value)} for row in self.rows]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +23,12 @@ from easyconv.training.advice import warn_of_idle_optimizer, warn_of_untrained_l
 from easyconv.training.auxiliary import with_auxiliary_losses
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.callback import CallbackList
+from easyconv.training.compiling import CompiledComputation
 from easyconv.training.history import History
 from easyconv.training.layout import laid_out, wants_channels_last
 from easyconv.training.options import FitOptions
 from easyconv.training.preparing import Prepared, check_last_batch
-from easyconv.training.state import LossFunction, Progress, Recipe, Run, SecondPhase, Step, StepResult
+from easyconv.training.state import Computation, LossFunction, Progress, Recipe, Run, SecondPhase, Step, StepResult
 from easyconv.training.steps import as_result, eval_step, flush, train_step, zero_grad
 from easyconv.training.supply import Supply, TrainingSupply
 from easyconv.training.totals import Totals
@@ -76,7 +77,7 @@ class Session:
         self.validations = Progress()
         """Counts the passes of validation, which are keyed apart from those of training."""
         self.run: Run | None = None
-        self._compiled: nn.Module | None = None
+        self._compiled: CompiledComputation | None = None
         self._second: SecondPhase | None = None
 
     def fit(
@@ -275,14 +276,14 @@ class Session:
 
     def _start(self, net: nn.Module, overrides: Overrides, seed: int | None = None) -> Run:
         """A new run, with what earlier calls have left."""
-        if self.recipe.jit and self._compiled is None:
-            self._compiled = cast(nn.Module, torch.compile(net))
+        compute = _computation(net, _loss_function(self.recipe, overrides))
+        if self.recipe.jit:
+            compute = self._compiled = self._compiled or CompiledComputation(compute)
         self.recipe.objective.to(self.recipe.device)
         return Run(
             net=net,
             recipe=self.recipe,
-            forward=partial(call, net if self._compiled is None else self._compiled),
-            compute_loss=_loss_function(self.recipe, overrides),
+            compute=compute,
             scaler=self.scaler,
             progress=self.progress,
             seed=seed,
@@ -404,6 +405,15 @@ def _warn_of_ignored_arguments(recipe: Recipe) -> None:
             f"compile({', '.join(names)}) has no effect here: your own train_step has to see to that itself, or call "
             "super().train_step(batch)."
         )
+
+
+def _computation(net: nn.Module, compute_loss: LossFunction) -> Computation:
+    def compute(x: Any, y: Any, weight: Tensor | None) -> tuple[Any, Tensor, Mapping[str, Tensor]]:
+        output = call(net, x)
+        loss, values = compute_loss(output, y, weight)
+        return output, loss, values
+
+    return compute
 
 
 def _loss_function(recipe: Recipe, overrides: Overrides) -> LossFunction:
