@@ -57,11 +57,9 @@ def main() -> None:
 def measure(arguments: argparse.Namespace) -> None:
     """Everything that was asked for."""
     start = time.perf_counter()
-    results: dict[str, Any] = {"workloads": {}, "minutes": {}}
-    if arguments.update and arguments.json.exists():
-        results = json.loads(arguments.json.read_text())
     names, left_out = _present(arguments.contestants)
-    results["about"] = {**_machine(arguments.threads), "versions": _versions(names), "quick": arguments.quick}
+    about = {**_machine(arguments.threads), "quick": arguments.quick, "versions": _versions(names), "data": {}}
+    results = _kept(arguments.json, about) if arguments.update else {"workloads": {}, "minutes": {}, "about": about}
     results["left_out"] = left_out
 
     def done(key: str, began: float) -> None:
@@ -69,7 +67,7 @@ def measure(arguments: argparse.Namespace) -> None:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")
 
     with tempfile.TemporaryDirectory() as folder:
-        results["about"]["data"] = _prepared(arguments.workloads, Path(folder))
+        results["about"]["data"] |= _prepared(arguments.workloads, Path(folder))
         with Runner(names, Path(folder), arguments.threads, _say) as runner:
             for key in (key for key in WORKLOADS if key in arguments.workloads):
                 if WORKLOADS[key].verb == "learn" and results["about"]["data"][WORKLOADS[key].data] == "noise":
@@ -88,6 +86,19 @@ def measure(arguments: argparse.Namespace) -> None:
                 results[key] = act()
                 done(key, began)
     _say(f"\n{(time.perf_counter() - start) / 60:.1f} minutes; written to {arguments.json.name}")
+
+
+def _kept(file: Path, about: dict[str, Any]) -> dict[str, Any]:
+    """What the file has about other workloads, if it was measured in the same way."""
+    results = json.loads(file.read_text())
+    for word in ("processor", "cores", "threads", "system", "quick"):
+        if results["about"][word] != about[word]:
+            raise SystemExit(
+                f"{file} was measured with {word} {results['about'][word]!r}, and this is {about[word]!r}: figures of "
+                "both do not belong in one file. Leave out --update, or name another file with --json."
+            )
+    results["about"]["versions"] |= about["versions"]
+    return results
 
 
 def _other(arguments: argparse.Namespace, names: list[str], folder: Path) -> dict[str, Callable[[], Any]]:

@@ -13,10 +13,10 @@ NONE = "\N{EN DASH}"
 
 _FIT_COST = """## What `fit` itself costs
 
-Microseconds per step beyond the barest loop, run right after it, {rounds} rounds, one thread. That loop gathers, and does
-forward, loss, backward and `torch.optim.SGD(fused=True)`, with no sums and no accuracy. The cost shall not grow with
-anything but callbacks and metrics. Perceptron 64-32-10, batches of 64, one epoch of 100 batches where nothing else is
-said.
+Microseconds per step beyond the barest loop, run right after it, {rounds} rounds, one thread. That loop gathers, and
+does forward, loss, backward and `torch.optim.SGD(fused=True)`, with no sums and no accuracy. The cost shall not grow
+with anything but callbacks and metrics. Perceptron 64-32-10, batches of 64, one epoch of 100 batches where nothing else
+is said.
 """
 
 
@@ -66,9 +66,9 @@ workloads, contestants, rounds and threads; `python tests/benchmarks report` mak
 
 ![Time of each contestant, as a ratio to the tutorial loop](images/benchmarks.png)
 
-- Each contestant has a process of its own and does the same: the same net from the same weights, the same rows, batches
-  of 64, SGD with momentum 0.9, and mean loss and accuracy of the training rows. Before the clock runs all train on a few
-  rows in the same order, and their losses are compared.
+- Each contestant has a process of its own and does the same: the same net from the same weights, the same rows,
+  batches of 64, SGD with momentum 0.9, and mean loss and accuracy of the training rows. Before the clock runs all train
+  on a few rows in the same order, and their losses are compared.
 - They take turns in rounds, so that whatever else the machine does hits all alike. What counts are the ratios within a
   round: median [min max] over the rounds. Lower is better. Read the order, not the last digit.
 - Libraries are used as their own tutorials do, silent, without checkpoints and loggers. Keras gets the torch net in its

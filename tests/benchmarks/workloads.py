@@ -102,7 +102,9 @@ WORKLOADS = {
     ),
     "W1": Workload("course CNN, arrays", "course_cnn", 6_400, 1_280),
     "W2": Workload("course CNN, PIL DataLoader", "course_cnn", 3_200, 640, form="pictures"),
-    "W2-workers": Workload("the same, 2 workers", "course_cnn", 3_200, 640, form="pictures", workers=2),
+    "W2-workers": Workload(
+        "course CNN, PIL DataLoader, 2 workers", "course_cnn", 3_200, 640, form="pictures", workers=2
+    ),
     "W3": Workload("MNIST GoogLeNet, arrays", "mnist_googlenet", 1_280, 256),
     "W4": Workload(
         "ResNet-18, CIFAR-10, crop and flip", "resnet18", 192, 64, data="cifar10", form="pictures", augment=True

@@ -1,4 +1,4 @@
-"""Keras 3 on its torch backend: the same torch net inside ``TorchModuleWrapper``, Keras's optimizer, loss and metric."""
+"""Keras 3 on its torch backend: the torch net inside ``TorchModuleWrapper``, Keras's optimizer, loss and metric."""
 
 import os
 from collections.abc import Callable
