@@ -13,10 +13,10 @@ NONE = "\N{EN DASH}"
 
 _FIT_COST = """## What `fit` itself costs
 
-Microseconds per step beyond the barest loop, run right after it, {rounds} rounds, one thread. That loop gathers, and
-does forward, loss, backward and `torch.optim.SGD(fused=True)`, with no sums and no accuracy. The cost shall not grow
-with anything but callbacks and metrics. Perceptron 64-32-10, batches of 64, one epoch of 100 batches where nothing else
-is said.
+Microseconds per step beyond the barest loop, which runs right after: time on the processor, one thread, {rounds} rounds.
+That loop gathers, and does forward, loss, backward and `torch.optim.SGD(fused=True)`, with no sums and no accuracy. The
+cost shall not grow with anything but callbacks and metrics. Perceptron 64-32-10, batches of 64, one epoch of 100 batches
+where nothing else is said.
 """
 
 
@@ -51,18 +51,24 @@ def _head(results: dict[str, Any]) -> str:
     about = results["about"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     minutes = sum(results["minutes"].values())
-    quick = "**These are figures of a `--quick` run, on few rows: not to be quoted.** " if about["quick"] else ""
+    quick = (
+        "**These are figures of a `--quick` run, on few rows: they show that all works, and are not to be quoted.**\n\n"
+        if about["quick"]
+        else ""
+    )
     return f"""# Benchmarks
 
 <!-- made by `python tests/benchmarks report` from benchmarks.json; edit tests/benchmarks/report.py -->
 
 `make bench` measures this page: easyconv beside loops written by hand and six other libraries. It sets up what it
 needs (the extra `bench`); a whole run has five rounds and takes about 25 minutes on two cores that have nothing else to
-do, this one took {minutes:.0f}. `python tests/benchmarks run --help` tells how to choose
-workloads, contestants, rounds and threads; `python tests/benchmarks report` makes the page and the picture anew.
+do; this one took {minutes:.0f}. `python tests/benchmarks run --help` tells how to choose workloads, contestants, rounds
+and threads; `python tests/benchmarks report` makes the page and the picture anew.
 
-{quick}{about["processor"]}, {about["cores"]} cores, {about["threads"]} threads, no accelerator, {about["system"]}.
-{versions}. Data: {_data(about["data"])}.
+{quick}{about["processor"]}, {about["cores"]} cores, threads of each process: {about["threads"]}; the CPU only,
+{about["system"]}. Data: {", ".join(about["data"].values())}.
+
+{versions}.
 
 ![Time of each contestant, as a ratio to the tutorial loop](images/benchmarks.png)
 
@@ -75,10 +81,6 @@ workloads, contestants, rounds and threads; `python tests/benchmarks report` mak
   `TorchModuleWrapper`, which is kind to it: its own layers do more.
 - *Tutorial loop*: a `DataLoader`, and `.item()` every batch. *Tuned loop*: the best we can write by hand: whole batches
   gathered, pictures read once, sums on the device, channels last, the fused optimizer."""
-
-
-def _data(data: dict[str, str]) -> str:
-    return ", ".join(data.values())
 
 
 def _training(results: dict[str, Any]) -> str:
