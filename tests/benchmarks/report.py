@@ -13,10 +13,10 @@ NONE = "\N{EN DASH}"
 
 _FIT_COST = """## What `fit` itself costs
 
-Microseconds per step beyond the barest loop, which runs right after: time on the processor, one thread, {rounds} rounds.
-That loop gathers, and does forward, loss, backward and `torch.optim.SGD(fused=True)`, with no sums and no accuracy. The
-cost shall not grow with anything but callbacks and metrics. Perceptron 64-32-10, batches of 64, one epoch of 100 batches
-where nothing else is said.
+Microseconds per step beyond the barest loop, which runs right after: time on the processor, one thread, {rounds}
+rounds. That loop gathers, and does forward, loss, backward and `torch.optim.SGD(fused=True)`, with no sums and no
+accuracy. The cost shall not grow with anything but callbacks and metrics. Perceptron 64-32-10, batches of 64, one epoch
+of 100 batches where nothing else is said.
 """
 
 
