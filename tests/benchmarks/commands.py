@@ -40,6 +40,7 @@ def main() -> None:
     run.add_argument("--threads", type=int, default=_cores(), help="of each process; all cores by default")
     run.add_argument("--quick", action="store_true", help="few rows, to see that all works; no figures to quote")
     run.add_argument("--update", action="store_true", help="keep what is in the file about other workloads")
+    run.add_argument("--remark", default="", help="a sentence for the page, about what else the machine did, say")
     report = verbs.add_parser("report", help="make docs/benchmarks.md and its picture from the JSON file")
     report.add_argument("--page", type=Path, default=DOCS / "benchmarks.md")
     report.add_argument("--picture", type=Path, default=DOCS / "images" / "benchmarks.png")
@@ -59,6 +60,7 @@ def measure(arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
     names, left_out = _present(arguments.contestants)
     about = {**_machine(arguments.threads), "quick": arguments.quick, "versions": _versions(names), "data": {}}
+    about["remark"] = arguments.remark
     results = _kept(arguments.json, about) if arguments.update else {"workloads": {}, "minutes": {}, "about": about}
     results["left_out"] = left_out
 
@@ -98,6 +100,7 @@ def _kept(file: Path, about: dict[str, Any]) -> dict[str, Any]:
                 "both do not belong in one file. Leave out --update, or name another file with --json."
             )
     results["about"]["versions"] |= about["versions"]
+    results["about"]["remark"] = about["remark"] or results["about"]["remark"]
     return results
 
 

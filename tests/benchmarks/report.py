@@ -56,6 +56,7 @@ def _head(results: dict[str, Any]) -> str:
         if about["quick"]
         else ""
     )
+    remark = f"{about['remark']}\n\n" if about["remark"] else ""
     return f"""# Benchmarks
 
 <!-- made by `python tests/benchmarks report` from benchmarks.json; edit tests/benchmarks/report.py -->
@@ -65,7 +66,7 @@ needs (the extra `bench`); a whole run has five rounds and takes about 25 minute
 do; this one took {minutes:.0f}. `python tests/benchmarks run --help` tells how to choose workloads, contestants, rounds
 and threads; `python tests/benchmarks report` makes the page and the picture anew.
 
-{quick}{about["processor"]}, {about["cores"]} cores, threads of each process: {about["threads"]}; the CPU only,
+{quick}{remark}{about["processor"]}, {about["cores"]} cores, threads of each process: {about["threads"]}; the CPU only,
 {about["system"]}. Data: {", ".join(about["data"].values())}.
 
 {versions}.
