@@ -7,7 +7,7 @@ import torch
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import suggest
 
-__all__ = ["DEVICE_VARIABLE", "best_device", "resolve_device"]
+__all__ = ["DEVICE_VARIABLE", "best_device", "computes_bf16", "resolve_device"]
 
 DEVICE_VARIABLE = "EASYCONV_DEVICE"
 KINDS = ("cpu", "cuda", "mps", "xpu")
@@ -56,6 +56,25 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
         f"device must be 'auto', a name like 'cpu' or 'cuda:0', or a torch.device, "
         f"got {device!r} ({type(device).__name__})."
     )
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16, so that it is faster than float32 there.
+
+    On a CPU these are AMX or AVX-512 BF16; on CUDA, devices from compute capability 8 on.
+
+    Examples
+    --------
+    >>> computes_bf16(torch.device("meta"))
+    False
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    # Not public in torch 2.8; where they are gone, the answer is no.
+    questions = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, question, bool)() for question in questions)
 
 
 def _usable(device: str | torch.device, source: str) -> torch.device:

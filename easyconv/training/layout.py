@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from easyconv.inference.layout import channels_last_pays
 from easyconv.layers.keeping import call
 from easyconv.seed import kept_random_state
 from easyconv.training.state import Recipe
@@ -25,10 +26,8 @@ def wants_channels_last(net: nn.Module, recipe: Recipe, example: Any, *, without
     """
     if recipe.channels_last != "auto":
         return recipe.channels_last
-    pays = recipe.device.type == "cpu" or (recipe.device.type == "cuda" and recipe.precision != "fp32")
-    images = isinstance(example, Tensor) and example.dim() == 4
-    has_convolutions = any(isinstance(module, nn.Conv2d) for module in net.modules())
-    return pays and images and has_convolutions and not recipe.jit and _works(net, example, without)
+    pays = channels_last_pays(net, example, recipe.device, low_precision=recipe.precision != "fp32")
+    return pays and not recipe.jit and _works(net, example, without)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import Source
 from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
+from easyconv.inference.pooling import pooled_by_slices
+from easyconv.inference.way import is_compiled
 from easyconv.layers.keeping import call, kept_modes
 from easyconv.metrics import Metric
 from easyconv.notices import warn_user
@@ -372,7 +374,8 @@ def _train_step(run: Run, overrides: Overrides) -> Step:
 
 
 def _test_step(run: Run, overrides: Overrides) -> Step:
-    return partial(eval_step, run) if overrides.test_step is None else _adapted(overrides.test_step, run)
+    step = partial(eval_step, run) if overrides.test_step is None else _adapted(overrides.test_step, run)
+    return step if run.recipe.jit or is_compiled(run.net) else pooled_by_slices(step, run.recipe.device)
 
 
 def _adapted(step: Callable[[Batch], Any], run: Run) -> Step:
