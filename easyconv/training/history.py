@@ -32,6 +32,9 @@ class History:
         Number of each epoch, from 0.
     rows : list of dict
         One dict of name to number per epoch. Epochs without validation have no ``val_`` names.
+    params : dict
+        ``batch_size`` (also where ``"auto"`` has chosen it; ``None`` where a source of batches decides), ``epochs`` and
+        ``steps`` (batches per epoch, ``None`` where unknown) of the last ``fit``.
 
     Examples
     --------
@@ -45,6 +48,7 @@ class History:
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.rows: list[Row] = []
+        self.params: Mapping[str, Any] = {}
 
     def append(self, epoch: int, row: Row) -> None:
         """Add the row of one epoch; the row stays the caller's, so callbacks may still add to it."""

@@ -107,6 +107,8 @@ class Session:
                 overrides.adopt(training.preprocessing)
             names = self._log_names(validation is not None)
             callbacks.attach(net, verbose=verbose, steps=supply.steps_per_epoch, epochs=options.epochs, metrics=names)
+            for rows in (fitted, history):
+                rows.params = _params(training, supply, options)
             train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
             check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
             with laid_out(net, channels_last), self._running(run):
@@ -346,6 +348,10 @@ class Session:
     def __getstate__(self) -> dict[str, Any]:
         # What torch.compile made belongs to this very net; a copy compiles its own.
         return {**vars(self), "_compiled": None, "run": None, "_second": None}
+
+
+def _params(source: Source, supply: Supply, options: FitOptions) -> dict[str, Any]:
+    return {"batch_size": source.batch_size, "epochs": options.epochs, "steps": supply.steps_per_epoch}
 
 
 def _follow_steps(run: Run) -> None:
