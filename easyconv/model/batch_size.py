@@ -3,9 +3,10 @@
 from typing import Any
 
 from easyconv.callbacks.progress import Verbosity
+from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import holds_batches, make_source
 from easyconv.errors import ArgumentError, ArgumentTypeError, DataError
-from easyconv.model.twins import few_rows, twin_of
+from easyconv.model.twins import prepared_for, twin_of
 from easyconv.seed import kept_random_state
 from easyconv.trials.batch_size import choose_batch_size
 from easyconv.trials.trial import Trial
@@ -54,7 +55,8 @@ def chosen_batch_size(model: Any, x: Any, y: Any, *, word: str, held_out: float,
                 "a number."
             )
         twin = twin_of(model)
-        trial = Trial(twin, few_rows(twin, source), device)
+        prepared = prepared_for(twin, source)
+        trial = Trial(twin, Batch(prepared.inputs, prepared.targets), device)
         chosen = choose_batch_size(trial, max(int(source.rows * (1 - held_out)), 1), device)
     if verbose:
         print(chosen)

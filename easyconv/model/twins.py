@@ -4,12 +4,11 @@ import copy
 from dataclasses import replace
 from typing import Any
 
-from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import Source
 from easyconv.errors import StateError
 from easyconv.training.preparing import Prepared
 
-__all__ = ["few_rows", "twin_of"]
+__all__ = ["prepared_for", "twin_of"]
 
 
 def twin_of(model: Any, **changes: Any) -> Any:
@@ -40,18 +39,17 @@ def twin_of(model: Any, **changes: Any) -> Any:
     except Exception as error:
         raise StateError(
             "Things are tried on a copy of the model, and this one cannot be copied "
-            f"({type(error).__name__}: {error}). Keep out of the net what copy.deepcopy() does not take: open files, locks, "
-            "tensors that are computed from parameters."
+            f"({type(error).__name__}: {error}). Keep out of the net what copy.deepcopy() does not take: open files, "
+            "locks, tensors that are computed from parameters."
         ) from error
     session = twin._session
     session.recipe = session.as_compiled = replace(session.recipe, **changes)
     return twin
 
 
-def few_rows(twin: Any, source: Source) -> Batch:
+def prepared_for(twin: Any, source: Source) -> Prepared:
     """Up to two rows of a source as the net gets them in training, and their targets; the twin is built for them."""
     session = twin._session
     twin.to(session.recipe.device)
     objective = None if twin._overrides().own_targets else session.recipe.objective
-    prepared = Prepared(twin, source, objective, session.recipe.device, peek=True, training=True)
-    return Batch(prepared.inputs, prepared.targets)
+    return Prepared(twin, source, objective, session.recipe.device, peek=True, training=True)

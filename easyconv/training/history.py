@@ -5,6 +5,7 @@ import io
 import numbers
 import os
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -45,10 +46,11 @@ class History:
     {'loss': [0.5, 0.4], 'val_loss': [0.6]}
     """
 
+    params: Mapping[str, Any] = MappingProxyType({})
+
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.rows: list[Row] = []
-        self.params: Mapping[str, Any] = {}
 
     def append(self, epoch: int, row: Row) -> None:
         """Add the row of one epoch; the row stays the caller's, so callbacks may still add to it."""

@@ -1,9 +1,11 @@
 """One copy of a model that trains for a few steps while somebody looks at the clock."""
 
+import statistics
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,7 +18,7 @@ from easyconv.nested import map_tree, rows_of
 from easyconv.seed import kept_random_state
 from easyconv.training.callback import Callback, Logs
 
-__all__ = ["Trial", "repeated"]
+__all__ = ["Trial", "quietly", "repeated"]
 
 _SECONDS = 0.1
 _MOST_STEPS = 50
@@ -61,12 +63,38 @@ class Trial:
         steps = min(max(int(_SECONDS / first), 1), _MOST_STEPS)
         return min(self._fit(batch_size, steps) for _ in range(times)) / (steps * batch_size)
 
+    def seconds_per_step(self, batch_size: int, steps: int) -> float:
+        """The median over some steps, so that a stall of the machine does not count; each is waited for."""
+        x, y, _ = repeated(self._rows, batch_size)
+        return statistics.median(self._steps(steps, x, y, batch_size=batch_size, shuffle=False))
+
+    def seconds_per_batch_of(self, source: Any, batch_size: int, steps: int) -> float:
+        """The mean over some batches of a source, reading them included; the first, before which workers start, is not.
+
+        Parameters
+        ----------
+        source : DataLoader, Dataset or part of a data set
+            With one batch more than ``steps`` at least.
+        batch_size : int
+            Rows per batch; that of a loader is its own.
+        steps : int
+            How many.
+        """
+        return statistics.fmean(self._steps(steps, source, batch_size=batch_size))
+
+    def _steps(self, count: int, *data: Any, **options: Any) -> list[float]:
+        """Seconds from the end of each batch to that of the next."""
+        clock = _BatchClock(self._device)
+        with quietly(self._device):
+            self._twin.fit(*data, steps_per_epoch=count + 1, callbacks=clock, verbose=0, **options)
+        return [end - start for start, end in pairwise(clock.ends)]
+
     def _fit(self, batch_size: int, steps: int) -> float:
         x, y, _ = repeated(self._rows, batch_size)
         clock = _Clock(self._device)
-        with _quietly(self._device):
+        with quietly(self._device):
             self._twin.fit(
-                x, y, batch_size=batch_size, steps_per_epoch=steps, epochs=1, callbacks=clock, verbose=0, shuffle=False
+                x, y, batch_size=batch_size, steps_per_epoch=steps, callbacks=clock, verbose=0, shuffle=False
             )
         return clock.seconds
 
@@ -90,6 +118,20 @@ class _Clock(Callback):
         self.seconds = time.perf_counter() - self._start
 
 
+class _BatchClock(Callback):
+    """When each batch has ended."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self._device = device
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Look at the clock."""
+        wait_for(self._device)
+        self.ends.append(time.perf_counter())
+
+
 def repeated(rows: Batch, count: int) -> Batch:
     """A batch of so many rows: those that there are, again and again.
 
@@ -107,8 +149,8 @@ def repeated(rows: Batch, count: int) -> Batch:
 
 
 @contextmanager
-def _quietly(device: torch.device) -> Iterator[None]:
-    """What is noticed about a trial is noticed about the training too, and said there."""
+def quietly(device: torch.device) -> Iterator[None]:
+    """Keep the random state, and say nothing: what is noticed about a trial is said when the model itself trains."""
     with kept_random_state(device), warnings.catch_warnings():
         warnings.simplefilter("ignore", EasyconvWarning)
         yield
