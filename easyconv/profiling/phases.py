@@ -1,6 +1,5 @@
 """The parts of a training step one after the other, each with its time."""
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -54,7 +53,7 @@ class PlainStep:
         return clock.seconds
 
     def passes(self, batch: Batch) -> None:
-        """Forward and backward only."""
+        """Forward and backward, without a step of the optimizer."""
         with torch.enable_grad():
             with self._recipe.autocast():
                 loss = self._loss(call(self._net, batch.x), batch)
@@ -90,18 +89,30 @@ class _Stopwatch:
         return result
 
 
-def layer_times(net: nn.Module, x: Any, recipe: Recipe, times: int) -> list[Layer]:
-    """Each layer without layers of its own, by the time of its forward pass; what functions do counts nowhere."""
+def layer_times(net: nn.Module, run: Callable[[], object], device: torch.device, times: int) -> list[Layer]:
+    """Each layer without layers of its own, by the time of its forward pass; what functions do counts nowhere.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        What is watched.
+    run : callable
+        Runs the net on a batch, forward and backward: without the latter its tensors would find their memory warm.
+    device : torch.device
+        Where.
+    times : int
+        How often; the best counts.
+    """
     layers = {name: module for name, module in net.named_modules() if not any(module.children())}
     found: dict[str, list[float]] = {}
     for _ in range(times):
         seconds = dict.fromkeys(layers, 0.0)
-        with _timed(layers, seconds, recipe.device), torch.enable_grad(), recipe.autocast():
-            call(net, x)
+        with _timed(layers, seconds, device):
+            run()
         for name, value in seconds.items():
             found.setdefault(name, []).append(value)
     rows = [
-        Layer(name.removeprefix("net."), type(module).__name__, statistics.median(found[name]), _parameters(module))
+        Layer(name.removeprefix("net."), type(module).__name__, min(found[name]), _parameters(module))
         for name, module in layers.items()
         if any(found[name])
     ]

@@ -64,9 +64,9 @@ class Trial:
         return min(self._fit(batch_size, steps) for _ in range(times)) / (steps * batch_size)
 
     def seconds_per_step(self, batch_size: int, steps: int) -> float:
-        """The median over some steps, so that a stall of the machine does not count; each is waited for."""
+        """The best of some steps, so that other work on the machine does not count; each is waited for."""
         x, y, _ = repeated(self._rows, batch_size)
-        return statistics.median(self._steps(steps, x, y, batch_size=batch_size, shuffle=False))
+        return min(self._steps(steps, x, y, batch_size=batch_size, shuffle=False))
 
     def seconds_per_batch_of(self, source: Any, batch_size: int, steps: int) -> float:
         """The mean over some batches of a source, reading them included; the first, before which workers start, is not.
