@@ -17,6 +17,7 @@ from easyconv.inference.marks import mark_of
 from easyconv.inference.way import find_way
 from easyconv.layers.keeping import call, kept
 from easyconv.nested import map_tree
+from easyconv.seed import kept_random_state
 
 __all__ = ["FastCopies", "FastCopy"]
 
@@ -87,7 +88,8 @@ class FastCopies:
         mark = mark_of(net)
         if self._copy is None or mark != self._mark:
             self._copy = None  # not two copies at a time
-            self._copy, self._mark = _fast_copy(net, inputs, expected, device, without), mark
+            with kept_random_state(device):
+                self._copy, self._mark = _fast_copy(net, inputs, expected, device, without), mark
         return self._copy
 
     def __reduce__(self) -> Any:
