@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from easyconv.device import wait_for
 
@@ -71,6 +70,8 @@ def counted(function: Callable[[], object]) -> tuple[float, float]:
     >>> counted(lambda: torch.mm(torch.ones(2, 3), torch.ones(3, 4)))
     (48.0, 176.0)
     """
+    from torch.utils.flop_counter import FlopCounterMode  # brings a third of a second of other imports
+
     flops, moved = FlopCounterMode(display=False), _Moved()
     with moved, flops:
         function()
