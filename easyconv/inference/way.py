@@ -50,7 +50,7 @@ def find_way(
 ) -> Way:
     """Let the net answer for a few rows, and see from that how it is fastest.
 
-    A batch is as large as keeps the largest tensor in the cache: measured on a CPU, 256 rows are 2.3 times as fast as
+    A batch is as large as keeps the largest tensor in the cache: measured on a CPU, 256 rows are 1.2 times as fast as
     64 for a net with small maps, and 0.65 times as fast as 32 for one with large maps. Images have their channels last
     where that pays and the answers stay what they were, but for rounding.
 
