@@ -7,6 +7,7 @@ from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
 from easyconv.measure import count_parameters, multiply_adds, output_shape, receptive_field
 from easyconv.model import Model, Sequential
 from easyconv.names import names_on_demand
+from easyconv.profiling import profile
 from easyconv.seed import set_seed
 from easyconv.training.history import History
 from easyconv.training.state import StepResult
@@ -37,6 +38,7 @@ __all__ = [
     "multiply_adds",
     "optim",
     "output_shape",
+    "profile",
     "receptive_field",
     "set_seed",
     "visualize",

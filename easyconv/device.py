@@ -7,7 +7,7 @@ import torch
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import suggest
 
-__all__ = ["DEVICE_VARIABLE", "best_device", "has_fast_bf16", "resolve_device"]
+__all__ = ["DEVICE_VARIABLE", "best_device", "has_fast_bf16", "resolve_device", "wait_for"]
 
 DEVICE_VARIABLE = "EASYCONV_DEVICE"
 KINDS = ("cpu", "cuda", "mps", "xpu")
@@ -76,6 +76,17 @@ def has_fast_bf16(device: torch.device) -> bool:
         units = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
         return any(bool(getattr(torch.cpu, unit, lambda: False)()) for unit in units)
     return False
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done all that it was told, so that a clock tells the truth.
+
+    Examples
+    --------
+    >>> wait_for(torch.device("cpu"))
+    """
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize()
 
 
 def _usable(device: str | torch.device, source: str) -> torch.device:

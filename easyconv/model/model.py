@@ -18,6 +18,7 @@ from easyconv.errors import StateError
 from easyconv.layers.freezing import frozen_but, is_frozen
 from easyconv.layers.heads import heads_of
 from easyconv.layers.initializers import InitLike
+from easyconv.model.batch_size import chosen_batch_size
 from easyconv.model.consistency import check_classes, check_fitting, warn_of_other_scale
 from easyconv.model.predictor import Callbacks, Predictor, listeners, one_batch
 from easyconv.model.words import KERAS_WORDS
@@ -179,7 +180,7 @@ class Model(Predictor):
         x: Any,
         y: Any = None,
         *,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | Literal["auto"] = DEFAULT_BATCH_SIZE,
         epochs: int = 1,
         verbose: Verbosity = "auto",
         callbacks: Callbacks = None,
@@ -204,8 +205,10 @@ class Model(Predictor):
             of batches ``x``, ``(x, y)``, ``(x, y, sample_weight)`` or dicts.
         y : tensor, array or list, optional
             Targets; left out where ``x`` brings them.
-        batch_size : int, default 32
-            Rows per batch, where ``x`` is data.
+        batch_size : int or "auto", default 32
+            Rows per batch, where ``x`` is data. ``"auto"`` tries sizes from 32 to 1024 on a copy of the model, which
+            takes some seconds, and takes the smallest that is nearly as fast as the fastest. It is shown, and kept in
+            ``history.params["batch_size"]``; another machine may choose another one.
         epochs : int, default 1
             Number of the last epoch (as in Keras, not how many more: see ``initial_epoch``).
         verbose : {"auto", 0, 1, 2}, default "auto"
@@ -265,6 +268,8 @@ class Model(Predictor):
         """
         session = self._compiled("fit()")
         options = FitOptions(epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq, seed)
+        if isinstance(batch_size, str):
+            batch_size = chosen_batch_size(self, x, y, word=batch_size, held_out=validation_split, verbose=verbose)
         training, validation = make_sources(
             x,
             y,

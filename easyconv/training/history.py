@@ -5,6 +5,7 @@ import io
 import numbers
 import os
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -31,6 +32,9 @@ class History:
         Number of each epoch, from 0.
     rows : list of dict
         One dict of name to number per epoch. Epochs without validation have no ``val_`` names.
+    params : dict
+        ``batch_size`` (also where ``"auto"`` has chosen it; ``None`` where a source of batches decides), ``epochs`` and
+        ``steps`` (batches per epoch, ``None`` where unknown) of the last ``fit``.
 
     Examples
     --------
@@ -40,6 +44,8 @@ class History:
     >>> history.history
     {'loss': [0.5, 0.4], 'val_loss': [0.6]}
     """
+
+    params: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.epoch: list[int] = []

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from easyconv.inference.layout import channels_last_pays
 from easyconv.layers.containers import Parallel
 from easyconv.layers.function import Lambda
 from easyconv.layers.keeping import call
@@ -29,10 +30,8 @@ def wants_channels_last(net: nn.Module, recipe: Recipe, example: Any, *, without
     """
     if recipe.channels_last != "auto":
         return recipe.channels_last
-    pays = recipe.device.type == "cpu" or (recipe.device.type == "cuda" and recipe.precision != "fp32")
-    images = isinstance(example, Tensor) and example.dim() == 4
-    has_convolutions = any(isinstance(module, nn.Conv2d) for module in net.modules())
-    if not (pays and images and has_convolutions) or recipe.jit:  # the compiler chooses layouts by itself
+    pays = channels_last_pays(net, example, recipe.device, low_precision=recipe.precision != "fp32")
+    if not pays or recipe.jit:  # the compiler chooses layouts by itself
         return False
     return _is_known(net) or _works(net, example, without)
 

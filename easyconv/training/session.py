@@ -13,6 +13,8 @@ from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import Source
 from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
+from easyconv.inference.pooling import pooled_by_slices
+from easyconv.inference.way import is_compiled
 from easyconv.layers.keeping import call, kept_modes
 from easyconv.metrics import Metric
 from easyconv.notices import warn_user
@@ -107,6 +109,8 @@ class Session:
                 overrides.adopt(training.preprocessing)
             names = self._log_names(validation is not None)
             callbacks.attach(net, verbose=verbose, steps=supply.steps_per_epoch, epochs=options.epochs, metrics=names)
+            for rows in (fitted, history):
+                rows.params = _params(training, supply, options)
             train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
             check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
             with laid_out(net, channels_last), self._running(run):
@@ -357,6 +361,10 @@ class Session:
         return {**vars(self), "_compiled": None, "run": None, "_second": None}
 
 
+def _params(source: Source, supply: Supply, options: FitOptions) -> dict[str, Any]:
+    return {"batch_size": source.batch_size, "epochs": options.epochs, "steps": supply.steps_per_epoch}
+
+
 def _follow_steps(run: Run) -> None:
     """Average the weights after each step of the optimizer that the run has now."""
     run.hooks.close()
@@ -383,7 +391,8 @@ def _train_step(run: Run, overrides: Overrides) -> Step:
 
 
 def _test_step(run: Run, overrides: Overrides) -> Step:
-    return partial(eval_step, run) if overrides.test_step is None else _adapted(overrides.test_step, run)
+    step = partial(eval_step, run) if overrides.test_step is None else _adapted(overrides.test_step, run)
+    return step if run.recipe.jit or is_compiled(run.net) else pooled_by_slices(step, run.recipe.device)
 
 
 def _adapted(step: Callable[[Batch], Any], run: Run) -> Step:

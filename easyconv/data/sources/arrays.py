@@ -63,6 +63,10 @@ class ArraySource(Source):
         self._shuffle = shuffle
         self._chosen = chosen
         self.rows: int = check_rows(self._raw if chosen is None else Batch(chosen, y, sample_weight))
+        self.resize(batch_size)
+
+    def resize(self, batch_size: int) -> None:
+        """Give batches of so many rows; see `Source.resize`."""
         self.batch_size: int = batch_size
         self.steps: int = -(-self.rows // batch_size)
 

@@ -143,6 +143,15 @@ class Source(ABC):
     def check_first(self, inputs: Any) -> None:
         """Check the inputs that `example` was taken from, so that the message has their own shape and rows."""
 
+    def resize(self, batch_size: int) -> None:  # noqa: B027
+        """Give batches of so many rows from now on; call it between passes. Who does not cut the batches, goes on.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows per batch.
+        """
+
     def peek(self) -> Batch:
         """As `example`, but the first pass is not begun by looking: what it draws is given back, and drawn again."""
         return self.example()
