@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Two tests at a time on two cores: one thread each, or they wait for one another.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1
 
-.PHONY: help quickstart mnist residuals folder transfer cifar test torture check format bench bench-data augmentations zoo clean
+.PHONY: help quickstart mnist residuals folder transfer cifar speedrun test torture check format bench bench-data augmentations zoo clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ transfer: $(VENV)/.tutorials ## digits 0 to 4 to digits 5 to 9, from a handful o
 
 cifar: $(VENV)/.tutorials ## CIFAR-10 to 85 % on a CPU; ten minutes
 	$(BIN)/python tutorials/06_cifar10.py
+
+speedrun: $(VENV)/.tutorials ## CIFAR-10 to 70 % in seconds on a CPU; with a GPU the recipe for 94 %
+	$(BIN)/python tutorials/07_cifar10_speedrun.py
 
 test: $(VENV)/.dev ## all tests, doctests included
 	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n auto

@@ -99,6 +99,17 @@ def test_cifar_trains_from_jpeg_files(net, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("net", "epochs"), [("small", "4.5"), ("airbench", "0.2")])
+def test_the_speedrun_says_how_long_it_took(net, epochs, tmp_path):
+    make_cifar(tmp_path / "root")
+    arguments = ("--net", net, "--epochs", epochs, "--runs", "2")
+    printed = run("07_cifar10_speedrun.py", tmp_path, *arguments, EASYCONV_DATA=str(tmp_path / "root"))
+    found = re.findall(r"\n +([01]) +\d+\.\d +(\d+\.\d\d)%", printed)
+    assert [number for number, _ in found] == ["0", "1"]
+    assert net == "airbench" or min(float(accuracy) for _, accuracy in found) > 50
+
+
+@pytest.mark.slow
 def test_a_folder_becomes_a_classifier(tmp_path):
     make_cifar(tmp_path / "root")
     printed = run("04_image_folder.py", tmp_path, "--epochs", "2", EASYCONV_DATA=str(tmp_path / "root"))

@@ -120,14 +120,14 @@ def train(plan: Plan, data: ec.data.Splits, seed: int) -> ec.Model:
     ec.set_seed(seed)
     model = plan.make(data.train.preprocessing(data.train.images[:SEEN]))
     model.compile(
-        ec.optim.SGD(lr=plan.peak, momentum=0.9, nesterov=True, weight_decay=plan.weight_decay),
+        ec.optim.SGD(lr=plan.peak, momentum=0.9, nesterov=True, weight_decay=plan.weight_decay, groups="no_bias_decay"),
         torch.nn.CrossEntropyLoss(label_smoothing=plan.label_smoothing),
         metrics=["accuracy"],
         precision="auto",
         ema=plan.ema,
     )
     # One "epoch" of so many steps: the last pass over the data need not be whole.
-    steps = round(plan.epochs * len(data.train) / plan.batch_size)
+    steps = max(round(plan.epochs * len(data.train) / plan.batch_size), 1)
     schedule = triangle(model, plan.peak, steps)
     model.fit(data.train, batch_size=plan.batch_size, steps_per_epoch=steps, callbacks=[schedule], seed=seed)
     return model
