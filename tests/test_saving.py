@@ -411,7 +411,7 @@ def test_a_write_that_fails_keeps_the_older_file(tmp_path, monkeypatch, ending, 
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    target = {"fsync": "easyconv.files.os.fsync", "rename": "pathlib.Path.replace"}.get(where)
+    target = {"fsync": "easyconv.files.whole.os.fsync", "rename": "pathlib.Path.replace"}.get(where)
     if where == "write":
         target = "torch.save" if ending == "w.pt" else "safetensors.torch.save"
     with monkeypatch.context() as patch:

@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_is_refused_before_training(tmp_path):
 
 
 def test_a_read_only_folder_is_refused_before_training(tmp_path, monkeypatch):
-    monkeypatch.setattr("easyconv.files.os.access", lambda *_: False)
+    monkeypatch.setattr("easyconv.files.whole.os.access", lambda *_: False)
     refused_before_training(ModelCheckpoint(tmp_path / "w.pt"), "read-only", FileWriteError)
 
 
