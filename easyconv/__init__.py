@@ -4,7 +4,7 @@ from easyconv import arithmetic, callbacks, data, errors, layers, losses, metric
 from easyconv.data import augment
 from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
 from easyconv.measure import count_parameters, multiply_adds, output_shape, receptive_field
-from easyconv.model import Model, Sequential
+from easyconv.model import Model, Sequential, load
 from easyconv.seed import set_seed
 from easyconv.training.history import History
 from easyconv.training.state import StepResult
@@ -26,6 +26,7 @@ __all__ = [
     "data",
     "errors",
     "layers",
+    "load",
     "losses",
     "metrics",
     "multiply_adds",

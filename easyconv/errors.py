@@ -24,6 +24,7 @@ The tree (each error also inherits the builtin in brackets, so plain ``except`` 
     ├── ShapeError             [RuntimeError, ValueError]  a layer that cannot take what it was given
     ├── LayerNotFoundError     [LookupError]     no layer of that name or index
     ├── WeightsError           [RuntimeError]    a weights file that is damaged or does not fit
+    ├── ExportError            [RuntimeError]    a net that cannot be exported, or gives other outputs then
     ├── UnreadableFileError    [RuntimeError]    a file for something else, or of a newer easyconv
     │   └── DamagedFileError                     a file that was cut off or altered after it was written
     ├── FileMissingError       [FileNotFoundError]  no file at that path
@@ -46,6 +47,7 @@ __all__ = [
     "EasyconvError",
     "EasyconvWarning",
     "EmptyDataError",
+    "ExportError",
     "FileMissingError",
     "FileWriteError",
     "FolderInUseError",
@@ -157,6 +159,10 @@ class LayerNotFoundError(EasyconvError, LookupError):
 
 class WeightsError(EasyconvError, RuntimeError):
     """A weights file that is damaged or does not fit the net."""
+
+
+class ExportError(EasyconvError, RuntimeError):
+    """A net that cannot be exported, or whose exported form gives other outputs."""
 
 
 class UnreadableFileError(EasyconvError, RuntimeError):
