@@ -20,7 +20,7 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 OPTIONAL = ["torchvision", "torchinfo", "matplotlib", "scipy", "pandas", "sklearn", "torchmetrics", "tensorboard"]
-OPTIONAL += ["PIL", "IPython", "tqdm.notebook", "safetensors"]
+OPTIONAL += ["PIL", "IPython", "tqdm.notebook", "safetensors", "onnx", "onnxruntime", "onnxscript"]
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -56,13 +56,13 @@ def export(net: nn.Module, inputs: Any, path: str | os.PathLike[str], format: st
         raise ArgumentTypeError(f"export() takes a path like 'net.onnx', got {path!r} ({type(path).__name__}).")
     kind = check_choice("format", format, get_args(Format))
     check_writable(path)
-    twin = _twin(net)
+    twin, own = _twin(net), _twin(net)
     examples = [_random(inputs, rows) for rows in _BATCHES]
     make = _as_onnx if kind == "onnx" else _as_program
     with _quiet():
         data, run = make(twin, examples[0])
         for example in examples:
-            _compare(_leaves_of(_called(twin, example)), run(example), kind)
+            _compare(_leaves_of(_called(own, example)), run(example), kind)
     return write_whole(path, lambda file: file.write(data), size=len(data))
 
 
@@ -84,6 +84,7 @@ def _as_onnx(net: nn.Module, example: Any) -> tuple[bytes, Callable[[Any], list[
     for package in ("onnx", "onnxscript"):
         optional_import(package, "onnx", "export(format='onnx')")
     onnxruntime: Any = optional_import("onnxruntime", "onnx", "export(format='onnx')")
+    _without_divisors(net)
     program = _followed(net, example)
     try:
         exported = torch.onnx.export(program, dynamo=True, verbose=False, optimize=True)
@@ -102,6 +103,27 @@ def _as_onnx(net: nn.Module, example: Any) -> tuple[bytes, Callable[[Any], list[
         return [torch.from_numpy(array) for array in session.run(None, dict(zip(names, arrays, strict=True)))]
 
     return data, run
+
+
+class _ScaledAverage(nn.Module):
+    """An average pooling with a divisor of its own, as a plain one times a number."""
+
+    def __init__(self, pool: nn.AvgPool2d, divisor: int) -> None:
+        super().__init__()
+        self.pool = nn.AvgPool2d(pool.kernel_size, pool.stride, pool.padding)
+        height, width = pool.kernel_size if isinstance(pool.kernel_size, tuple) else (pool.kernel_size,) * 2
+        self.factor = height * width / divisor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.pool(x)) * self.factor
+
+
+def _without_divisors(net: nn.Module) -> None:
+    """ONNX has no divisors, and torch's exporter leaves them out in silence (LeNet-5's sums become means)."""
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.AvgPool2d) and child.divisor_override and not child.ceil_mode:
+                module._modules[name] = _ScaledAverage(child, child.divisor_override)
 
 
 def _followed(net: nn.Module, example: Any) -> torch.export.ExportedProgram:
