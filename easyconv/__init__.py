@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from easyconv import arithmetic, callbacks, data, errors, layers, losses, metrics, optim
 from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
 from easyconv.measure import count_parameters, multiply_adds, output_shape, receptive_field
-from easyconv.model import Model, Sequential
+from easyconv.model import Model, Sequential, load
 from easyconv.names import names_on_demand
 from easyconv.profiling import profile
 from easyconv.seed import set_seed
@@ -33,6 +33,7 @@ __all__ = [
     "data",
     "errors",
     "layers",
+    "load",
     "losses",
     "metrics",
     "multiply_adds",

@@ -18,11 +18,15 @@ The tree (each error also inherits the builtin in brackets, so plain ``except`` 
     ├── StateError             [RuntimeError]    a call that is not possible now
     │   ├── NotBuiltError                        sizes are not known yet
     │   ├── NotCompiledError                     compile() has not been called
+    │   ├── FolderInUseError                     another process has the folder
     │   ├── DataExhaustedError                   a source ended before the epoch did
     │   └── NonFiniteLossError                   the loss became NaN or infinite
     ├── ShapeError             [RuntimeError, ValueError]  a layer that cannot take what it was given
     ├── LayerNotFoundError     [LookupError]     no layer of that name or index
     ├── WeightsError           [RuntimeError]    a weights file that is damaged or does not fit
+    ├── ExportError            [RuntimeError]    a net that cannot be exported, or gives other outputs then
+    ├── UnreadableFileError    [RuntimeError]    a file for something else, or of a newer easyconv
+    │   └── DamagedFileError                     a file that was cut off or altered after it was written
     ├── FileMissingError       [FileNotFoundError]  no file at that path
     ├── FileWriteError         [OSError]         a file that cannot be written
     └── MissingExtraError      [ImportError]     an optional package that is not installed
@@ -36,14 +40,17 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "BrokenPictureError",
+    "DamagedFileError",
     "DataError",
     "DataExhaustedError",
     "DataTypeError",
     "EasyconvError",
     "EasyconvWarning",
     "EmptyDataError",
+    "ExportError",
     "FileMissingError",
     "FileWriteError",
+    "FolderInUseError",
     "LabelError",
     "LayerNotFoundError",
     "LengthError",
@@ -57,6 +64,7 @@ __all__ = [
     "ShapeError",
     "StateError",
     "UnknownNameError",
+    "UnreadableFileError",
     "WeightsError",
 ]
 
@@ -129,6 +137,10 @@ class NotCompiledError(StateError):
     """``compile()`` has not been called."""
 
 
+class FolderInUseError(StateError):
+    """Another process writes to the folder."""
+
+
 class DataExhaustedError(StateError):
     """A source of batches ended before the epoch did."""
 
@@ -147,6 +159,18 @@ class LayerNotFoundError(EasyconvError, LookupError):
 
 class WeightsError(EasyconvError, RuntimeError):
     """A weights file that is damaged or does not fit the net."""
+
+
+class ExportError(EasyconvError, RuntimeError):
+    """A net that cannot be exported, or whose exported form gives other outputs."""
+
+
+class UnreadableFileError(EasyconvError, RuntimeError):
+    """A file that holds something else, was written by a newer easyconv, or may not be read."""
+
+
+class DamagedFileError(UnreadableFileError):
+    """A file that was cut off or altered after it was written, or that was never one of easyconv's."""
 
 
 class FileMissingError(EasyconvError, FileNotFoundError):

@@ -20,7 +20,8 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 OPTIONAL = ["torchvision", "torchinfo", "matplotlib", "scipy", "pandas", "sklearn", "torchmetrics", "tensorboard"]
-OPTIONAL += ["PIL", "IPython", "tqdm.notebook", "safetensors", "torch._dynamo", "torch._inductor"]
+OPTIONAL += ["PIL", "IPython", "tqdm.notebook", "safetensors", "onnx", "onnxruntime", "onnxscript"]
+OPTIONAL += ["torch._dynamo", "torch._inductor"]
 ON_DEMAND = ["easyconv.data.datasets", "easyconv.visualize", "easyconv.zoo"]
 
 

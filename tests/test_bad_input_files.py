@@ -128,7 +128,7 @@ def test_a_good_file_loads_after_a_bad_one(tmp_path):
     with torch.no_grad():
         model.net[0].weight.add_(1)
     path.write_bytes(GOOD)
-    assert model.load_weights(path) == ([], [])
+    assert model.load_weights(path) == ([], [], [])
     assert bits(model.net) == bits(small_net())
 
 
@@ -254,4 +254,4 @@ def test_paths_are_paths(tmp_path):
     model = ec.Model(small_net())
     for path in (tmp_path / "a.pt", str(tmp_path / "deep" / "er" / "b.safetensors"), Path(tmp_path, "c")):
         model.save_weights(path)
-        assert ec.Model(small_net()).load_weights(path) == ([], [])
+        assert ec.Model(small_net()).load_weights(path) == ([], [], [])

@@ -1,6 +1,5 @@
 """What a model is before it is trained: a module whose sizes are inferred, with names for its layers."""
 
-import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from easyconv import saving
 from easyconv.arguments import check_integer
 from easyconv.data.preprocessing import Preprocessing
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError, NotBuiltError, StateError
@@ -227,48 +225,6 @@ class Buildable(nn.Module):
         )
         print(table)
         return table
-
-    def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write parameters and buffers under the net's own keys, so that plain torch loads them.
-
-        Parameters
-        ----------
-        path : str or path
-            ``.safetensors`` writes that format, every other ending (``.pt``, ``.pth``) a torch file. It is written
-            beside its place and renamed: an older file survives a crash or a full disk.
-
-        Raises
-        ------
-        NotBuiltError
-            When sizes are not known yet.
-        FileWriteError
-            When the file cannot be written.
-        """
-        saving.save_weights(self._own_net(), path)
-
-    def load_weights(self, path: str | os.PathLike[str], *, strict: bool = True) -> saving.LoadResult:
-        """Read parameters and buffers. Nothing in the file is executed; a file that does not fit changes nothing.
-
-        Parameters
-        ----------
-        path : str or path
-            A file of ``save_weights``, or a ``state_dict`` that plain torch or safetensors has saved.
-        strict : bool, default True
-            Refuse missing and unexpected keys; ``False`` loads what fits and returns the rest.
-
-        Returns
-        -------
-        LoadResult
-            ``missing`` and ``unexpected`` keys.
-
-        Raises
-        ------
-        FileMissingError
-            When there is no such file.
-        WeightsError
-            When the file is damaged, holds anything but tensors, or does not fit.
-        """
-        return saving.load_weights(self._own_net(), path, strict)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, (nn.Module, Tensor)) or is_read_only(name, type(self)):

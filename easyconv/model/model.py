@@ -20,7 +20,8 @@ from easyconv.layers.heads import heads_of
 from easyconv.layers.initializers import InitLike
 from easyconv.model.batch_size import chosen_batch_size
 from easyconv.model.consistency import check_classes, check_fitting, warn_of_other_scale
-from easyconv.model.predictor import Callbacks, Predictor, listeners, one_batch
+from easyconv.model.predictor import Callbacks, listeners, one_batch
+from easyconv.model.savable import Savable
 from easyconv.model.words import KERAS_WORDS
 from easyconv.training.feeding import make_sources
 from easyconv.training.history import History
@@ -35,7 +36,7 @@ __all__ = ["Model"]
 Results = float | list[float] | dict[str, float]
 
 
-class Model(Predictor):
+class Model(Savable):
     """Any ``torch.nn.Module`` with Keras's verbs: ``compile``, ``fit``, ``evaluate``, ``predict``, ``summary``.
 
     Three ways to make one: ``Model(net)`` wraps a module and keeps it as ``model.net``; ``class Net(Model)`` with
@@ -155,24 +156,25 @@ class Model(Predictor):
         >>> model = ec.Sequential([ec.layers.Dense(3)])
         >>> model.compile("sgd", lr=0.1, metrics=["accuracy", "top2"])
         """
-        recipe = make_recipe(
-            optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
-            lr=lr,
-            device=device,
-            precision=precision,
-            jit=jit,
-            clip_norm=clip_norm,
-            clip_value=clip_value,
-            accumulate=accumulate,
-            ema=ema,
-            channels_last=channels_last,
-            loss_weights=loss_weights,
-        )
+        arguments: dict[str, Any] = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "metrics": metrics,
+            "lr": lr,
+            "device": device,
+            "precision": precision,
+            "jit": jit,
+            "clip_norm": clip_norm,
+            "clip_value": clip_value,
+            "accumulate": accumulate,
+            "ema": ema,
+            "channels_last": channels_last,
+            "loss_weights": loss_weights,
+        }
+        recipe = make_recipe(**arguments)
         if self._session is not None:
             self._session.warn_of_dropped_state(recipe)
-        self._session = Session(recipe)
+        self._session = Session(recipe, arguments)
 
     @checked_keywords(KERAS_WORDS)
     def fit(

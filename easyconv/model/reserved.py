@@ -50,4 +50,4 @@ def _shown(owner: type) -> str:
     """The class as users know it: what a model can do before it is trained is ``Model``'s to them."""
     if owner in (nn.Module, nn.Sequential):
         return f"torch.nn.{owner.__name__}"
-    return "Model" if owner.__module__ == f"{HOME}buildable" else owner.__name__
+    return "Model" if owner.__module__ in (f"{HOME}buildable", f"{HOME}savable") else owner.__name__

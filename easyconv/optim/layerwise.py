@@ -11,7 +11,7 @@ from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import suggest
 from easyconv.optim.groups import Group, Grouping
 
-__all__ = ["WithinGroups", "layer_rates", "layerwise"]
+__all__ = ["LayerwiseRates", "NamedRates", "WithinGroups", "layer_rates", "layerwise"]
 
 _FEW = 4
 _TOO_LARGE = 0.5

@@ -1,7 +1,8 @@
 """An exponential moving average of the weights (``compile(ema=...)``)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -97,6 +98,19 @@ class WeightAverage:
         if former is not None:
             former.take_out()
         return WeightAverage(net, decay)
+
+    def state(self) -> dict[str, list[Tensor] | None]:
+        """The averages, and the weights that training goes on with while the net has the averages."""
+        return {"averages": self.averages, "raw": self._raw}
+
+    @staticmethod
+    def restored(weights: list[Tensor], decay: float, state: Mapping[str, Any]) -> "WeightAverage":
+        """An average of these weights with what `state` gave."""
+        average = WeightAverage(nn.Module(), decay)
+        average.weights = weights
+        average.averages = state["averages"]
+        average._raw = state["raw"]
+        return average
 
     def follows(self, net: nn.Module) -> bool:
         """Whether the net still has the very parameters that are averaged."""

@@ -18,6 +18,7 @@ from easyconv.inference.way import is_compiled
 from easyconv.layers.keeping import call, kept_modes
 from easyconv.metrics import Metric
 from easyconv.notices import warn_user
+from easyconv.optim import OptimizerFactory
 from easyconv.optim.adopting import exchange
 from easyconv.seed import kept_random_state
 from easyconv.training import loop
@@ -66,10 +67,13 @@ class Session:
     ----------
     recipe : Recipe
         How to train.
+    arguments : mapping
+        What ``compile`` was called with, of which the recipe was made.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, arguments: Mapping[str, Any] | None = None) -> None:
         self.recipe = recipe
+        self.arguments = dict(arguments or {})
         self.as_compiled = recipe
         """What ``compile`` said; ``recipe`` is another one after a second phase."""
         self.optimizer: torch.optim.Optimizer | None = None
@@ -186,6 +190,10 @@ class Session:
         """
         optimizer = self.as_compiled.optimizer
         return replace(self.as_compiled, optimizer=optimizer.fine(optimizer.lr / 10 if lr is None else lr, decay))
+
+    def go_on_with(self, optimizer: OptimizerFactory) -> None:
+        """Train by the recipe of ``compile`` with another optimizer, as after a second phase."""
+        self._use(replace(self.as_compiled, optimizer=optimizer))
 
     def exchange(self, pairs: Mapping[Tensor, Tensor]) -> None:
         """Let the optimizer train new parameters of the net in the places of old ones."""

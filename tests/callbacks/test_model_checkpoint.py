@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_is_refused_before_training(tmp_path):
 
 
 def test_a_read_only_folder_is_refused_before_training(tmp_path, monkeypatch):
-    monkeypatch.setattr("easyconv.files.os.access", lambda *_: False)
+    monkeypatch.setattr("easyconv.files.whole.os.access", lambda *_: False)
     refused_before_training(ModelCheckpoint(tmp_path / "w.pt"), "read-only", FileWriteError)
 
 
@@ -218,7 +218,7 @@ def test_a_failing_write_keeps_the_older_file(tmp_path, monkeypatch):
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("easyconv.saving.torch.save", full)
+    monkeypatch.setattr("easyconv.saving.weights.torch.save", full)
     with pytest.raises(FileWriteError, match=r"No space left on device.*unchanged"):
         scripted_fit([0.5, 0.4], ModelCheckpoint(path))
     assert path.read_bytes() == before

@@ -87,7 +87,7 @@ def test_plain_torch_and_we_read_each_other(tmp_path, form, ending):
     twin = FORMS[form]()
     assert not torch.equal(next(iter(twin.parameters())), next(iter(model.parameters())))
     result = twin.load_weights(path)
-    assert result == ([], [])
+    assert result == ([], [], [])
     same(dict(twin.state_dict()), dict(model.state_dict()))
 
     write({name: tensor + 1 for name, tensor in state.items()}, path)
@@ -151,7 +151,7 @@ def test_precisions(tmp_path, ending, dtype):
 def test_a_net_without_parameters(tmp_path):
     for ending in ENDINGS:
         save_weights(nn.ReLU(), tmp_path / ending)
-        assert load_weights(nn.ReLU(), tmp_path / ending) == ([], [])
+        assert load_weights(nn.ReLU(), tmp_path / ending) == ([], [], [])
 
 
 def test_extra_state(tmp_path):
@@ -377,7 +377,7 @@ def test_files_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("easyconv.saving.torch.load", refuse)
+    monkeypatch.setattr("easyconv.saving.weights.torch.load", refuse)
     with pytest.raises(WeightsError, match="cannot be read: Permission denied"):
         load_weights(plain(), tmp_path / "w.pt")
 
@@ -411,7 +411,7 @@ def test_a_write_that_fails_keeps_the_older_file(tmp_path, monkeypatch, ending, 
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    target = {"fsync": "easyconv.files.os.fsync", "rename": "pathlib.Path.replace"}.get(where)
+    target = {"fsync": "easyconv.files.whole.os.fsync", "rename": "pathlib.Path.replace"}.get(where)
     if where == "write":
         target = "torch.save" if ending == "w.pt" else "safetensors.torch.save"
     with monkeypatch.context() as patch:
@@ -466,7 +466,7 @@ def residuals(*, built):
 def test_blocks_load_into_a_net_that_has_seen_no_input(tmp_path, ending):
     net, fresh = residuals(built=True), residuals(built=False)
     save_weights(net, tmp_path / ending)
-    assert load_weights(fresh, tmp_path / ending) == ([], [])
+    assert load_weights(fresh, tmp_path / ending) == ([], [], [])
     assert type(fresh[0].shortcut) is nn.Identity
     x = torch.randn(2, 3, 8, 8)
     assert torch.equal(fresh(x), net(x))
@@ -494,3 +494,75 @@ def test_a_projection_that_the_file_lacks_is_missing(tmp_path):
     torch.save({"0.main.weight": torch.zeros(5, 3, 3, 3), "0.main.bias": torch.zeros(5)}, tmp_path / "w.pt")
     with pytest.raises(WeightsError, match=r"Missing in the file: 0\.shortcut\.0\.weight"):
         load_weights(fresh, tmp_path / "w.pt")
+
+
+# --- a new head, and files of others ----------------------------------------------------------------------------------
+
+
+def headed(classes, features=4):
+    return nn.Sequential(
+        nn.Conv2d(3, features, 3), nn.BatchNorm2d(features), nn.Flatten(), nn.Linear(features, classes)
+    )
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_new_head_keeps_its_values_and_the_rest_is_loaded(tmp_path, ending):
+    old, new = headed(2), headed(5)
+    save_weights(old, tmp_path / ending)
+    head = {name: tensor.clone() for name, tensor in new[3].state_dict().items()}
+    with pytest.raises(WeightsError, match="skip_mismatch=True to leave out the layers of other shapes"):
+        load_weights(new, tmp_path / ending)
+    result = ec.Model(new).load_weights(tmp_path / ending, skip_mismatch=True)
+    assert result == ([], [], ["3.weight", "3.bias"])
+    same(new[3].state_dict(), head)
+    same(new[:3].state_dict(), dict(old[:3].state_dict()))
+
+
+def test_half_a_layer_is_skipped_with_the_other_half(tmp_path):
+    """The bias of a dense layer fits though its weight does not."""
+    old = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    new = nn.Sequential(nn.Linear(3, 3), nn.Linear(4, 2))
+    before = new[1].bias.clone()
+    save_weights(old, tmp_path / "w.pt")
+    assert load_weights(new, tmp_path / "w.pt", skip_mismatch=True).skipped == ["1.weight", "1.bias"]
+    assert torch.equal(new[1].bias, before)
+    assert torch.equal(new[0].weight, old[0].weight)
+
+
+def test_skipping_shapes_is_not_skipping_keys(tmp_path):
+    torch.save({**headed(2).state_dict(), "extra": torch.zeros(1)}, tmp_path / "w.pt")
+    net = headed(5)
+    with pytest.raises(WeightsError, match="Not in the net: extra") as caught:
+        load_weights(net, tmp_path / "w.pt", skip_mismatch=True)
+    assert "Other shapes" not in str(caught.value)
+    result = load_weights(net, tmp_path / "w.pt", strict=False, skip_mismatch=True)
+    assert result == ([], ["extra"], ["3.weight", "3.bias"])
+
+
+def test_a_file_of_which_nothing_fits_is_refused_all_the_same(tmp_path):
+    save_weights(nn.Linear(3, 3), tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match="no layer has the shapes of the file"):
+        load_weights(nn.Linear(4, 4), tmp_path / "w.pt", skip_mismatch=True)
+    with pytest.raises(ArgumentTypeError, match="skip_mismatch"):
+        load_weights(nn.Linear(3, 3), tmp_path / "w.pt", skip_mismatch="yes")
+
+
+def test_sizes_that_are_not_known_yet_come_from_the_file_though_the_head_is_another(tmp_path):
+    old = ec.Sequential(
+        [ec.layers.Conv2D(4, 3), ec.layers.GlobalAvgPool2D(), ec.layers.Dense(2)], input_shape=(3, 8, 8)
+    )
+    new = ec.Sequential([ec.layers.Conv2D(4, 3), ec.layers.GlobalAvgPool2D(), ec.layers.Dense(7)])
+    old.save_weights(tmp_path / "w.pt")
+    assert new.load_weights(tmp_path / "w.pt", skip_mismatch=True).skipped == ["2.weight", "2.bias"]
+    assert torch.equal(new[0].weight, old[0].weight)
+    assert new(torch.zeros(1, 3, 8, 8)).shape == (1, 7)
+
+
+@pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel, lambda net: torch.compile(nn.DataParallel(net))])
+def test_what_wrappers_save_loads_as_it_is(tmp_path, wrap):
+    net, twin = plain(), plain()
+    state = wrap(net).state_dict()
+    assert not set(state) & set(net.state_dict())
+    torch.save(state, tmp_path / "w.pt")
+    assert load_weights(twin, tmp_path / "w.pt") == ([], [], [])
+    same(dict(twin.state_dict()), dict(net.state_dict()))

@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from easyconv.arguments import check_flag
-from easyconv.errors import ArgumentError, ArgumentTypeError, FileMissingError, WeightsError
-from easyconv.files import write_whole
+from easyconv.errors import ArgumentError, ArgumentTypeError, FileMissingError, UnreadableFileError, WeightsError
+from easyconv.files import is_state_file, read_state, write_whole
 from easyconv.layers.lazy import SeededLazy, require_built
 from easyconv.layers.shortcut import AutoShortcut
 
@@ -24,12 +24,14 @@ KERAS_ENDINGS = (".h5", ".keras")
 
 
 class LoadResult(NamedTuple):
-    """What ``load_weights(strict=False)`` could not match."""
+    """What ``load_weights`` could not match."""
 
     missing: list[str]
     """Keys of the net that the file does not have; they keep their values."""
     unexpected: list[str]
     """Keys of the file that the net does not have; they are left out."""
+    skipped: list[str]
+    """Keys of layers whose shapes in the file are others (``skip_mismatch=True``); they keep their values."""
 
 
 def check_weights_path(path: str | os.PathLike[str]) -> Path:
@@ -74,10 +76,13 @@ def save_weights(net: nn.Module, path: str | os.PathLike[str]) -> Path:
     path = check_weights_path(path)
     require_built(net, "save_weights()")
     state = {name: _portable(value) for name, value in net.state_dict().items()}
-    return write_whole(path, lambda file: _write(state, file, path))
+    size = sum(value.nbytes for value in state.values() if isinstance(value, Tensor))
+    return write_whole(path, lambda file: _write(state, file, path), size=size)
 
 
-def load_weights(net: nn.Module, path: str | os.PathLike[str], strict: bool = True) -> LoadResult:
+def load_weights(
+    net: nn.Module, path: str | os.PathLike[str], strict: bool = True, *, skip_mismatch: bool = False
+) -> LoadResult:
     """Read parameters and buffers into a net. Nothing in the file is executed.
 
     Keys and shapes are compared first, so a file that does not fit changes nothing.
@@ -87,14 +92,17 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str], strict: bool = Tr
     net : torch.nn.Module
         It keeps its device. Sizes that are not known yet are taken from the file.
     path : str or path
-        A file of ``save_weights`` or a ``state_dict`` that plain torch or safetensors has saved.
+        A file of ``save_weights``, a ``state_dict`` that plain torch or safetensors has saved, or a model's file. What
+        wrappers put before the keys (``module.``, ``_orig_mod.``) is taken away.
     strict : bool, default True
         Refuse missing and unexpected keys; ``False`` loads what fits and returns the rest.
+    skip_mismatch : bool, default False
+        Leave out layers whose tensors have other shapes in the file, as a new head does, instead of refusing the file.
 
     Returns
     -------
     LoadResult
-        ``missing`` and ``unexpected`` keys; both are empty when ``strict``.
+        ``missing`` and ``unexpected`` keys, both empty when ``strict``; and the ``skipped`` ones.
 
     Raises
     ------
@@ -104,23 +112,40 @@ def load_weights(net: nn.Module, path: str | os.PathLike[str], strict: bool = Tr
         When the file is damaged, holds anything but tensors, or does not fit.
     """
     check_flag("strict", strict)
+    check_flag("skip_mismatch", skip_mismatch)
     path = check_weights_path(path)
     state = _without_wrapper(net, _read(path))
     own = _expected(net, state)
     _check_only_tensors(state, own, path)
-    result = LoadResult([name for name in own if name not in state], [name for name in state if name not in own])
-    shapes = [
-        f"{name}: {tuple(state[name].shape)} in the file, {tuple(tensor.shape)} in the net"
-        for name, tensor in own.items()
-        if name in state and isinstance(tensor, Tensor) and not is_lazy(tensor) and tensor.shape != state[name].shape
-    ] + list(_misfits(net, state))
-    if shapes or (strict and any(result)):
-        raise WeightsError(_mismatch(path, result, shapes))
+    shapes = dict(_other_shapes(net, own, state))
+    skipped = _layers_of(shapes, own) if skip_mismatch else []
+    missing = [name for name in own if name not in state and name not in skipped]
+    unexpected = [name for name in state if name not in own]
+    if (shapes and not skip_mismatch) or (strict and (missing or unexpected)):
+        raise WeightsError(_mismatch(path, missing, unexpected, [] if skip_mismatch else list(shapes.values())))
+    state = {name: value for name, value in state.items() if name not in skipped}
+    if skipped and not any(name in state for name in own):
+        raise WeightsError(f"The weights in {str(path)!r} do not fit this net: no layer has the shapes of the file.")
     try:
-        net.load_state_dict(state, strict=strict)
+        net.load_state_dict(state, strict=strict and not skipped)
     except RuntimeError as error:  # a module that loads in its own way has its own reasons
         raise WeightsError(f"The weights in {str(path)!r} do not fit this net: {error}") from error
-    return result
+    return LoadResult(missing, unexpected, skipped)
+
+
+def _other_shapes(net: nn.Module, own: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Keys whose tensors have other shapes in the file, and what to say of them."""
+    for name, tensor in own.items():
+        known = name in state and isinstance(tensor, Tensor) and not is_lazy(tensor)
+        if known and tensor.shape != state[name].shape:
+            yield name, f"{name}: {tuple(state[name].shape)} in the file, {tuple(tensor.shape)} in the net"
+    yield from _misfits(net, state)
+
+
+def _layers_of(keys: Iterable[str], own: Iterable[str]) -> list[str]:
+    """All keys of the layers that these belong to: half a layer is of no use."""
+    layers = {key.rpartition(".")[0] for key in keys}
+    return [name for name in own if name.rpartition(".")[0] in layers]
 
 
 def _without_wrapper(net: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
@@ -131,8 +156,8 @@ def _without_wrapper(net: nn.Module, state: dict[str, Any]) -> dict[str, Any]:
             state
             and all(name.startswith(prefix) for name in state)
             and not any(name.startswith(prefix) for name in own)
-        ):
-            return {name.removeprefix(prefix): value for name, value in state.items()}
+        ):  # wrappers may stand in wrappers
+            return _without_wrapper(net, {name.removeprefix(prefix): value for name, value in state.items()})
     return state
 
 
@@ -145,14 +170,14 @@ def _expected(net: nn.Module, state: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
-def _misfits(net: nn.Module, state: Mapping[str, Any]) -> Iterator[str]:
+def _misfits(net: nn.Module, state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What contradicts the sizes that layers know already though they still wait for others."""
     lazy: list[tuple[str, Any]] = [entry for entry in net.named_modules() if isinstance(entry[1], SeededLazy)]
     for prefix, layer in lazy:
         for name, tensor in (*layer._parameters.items(), *layer._buffers.items()):
             key = f"{prefix}.{name}" if prefix else name
             if is_lazy(tensor) and key in state and not layer.fits(name, state[key].shape):
-                yield f"{key}: {tuple(state[key].shape)} in the file, which does not fit {layer}"
+                yield key, f"{key}: {tuple(state[key].shape)} in the file, which does not fit {layer}"
 
 
 def _portable(value: Any) -> Any:
@@ -185,6 +210,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise FileMissingError(f"There is no weights file {str(path)!r}.{hint}")
     if path.stat().st_size == 0:
         raise WeightsError(f"The weights file {str(path)!r} is empty (0 bytes). Use an earlier checkpoint.")
+    if is_state_file(path):
+        return _of_model(path)
     try:
         loaded = (
             _load_safetensors(path)
@@ -208,6 +235,15 @@ def _read(path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in loaded.items()}
 
 
+def _of_model(path: Path) -> dict[str, Any]:
+    """The weights in a file of ``model.save``."""
+    try:
+        weights: dict[str, Any] = read_state(path, kind="model").content["weights"]
+    except UnreadableFileError as error:
+        raise WeightsError(str(error)) from error
+    return weights
+
+
 def _load_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
@@ -228,28 +264,30 @@ def _check_only_tensors(state: Mapping[str, Any], own: Mapping[str, Any], path: 
         )
 
 
-def _mismatch(path: Path, result: LoadResult, shapes: list[str]) -> str:
+def _mismatch(path: Path, missing: list[str], unexpected: list[str], shapes: list[str]) -> str:
     lines = [f"The weights in {str(path)!r} do not fit this net; nothing was loaded."]
     for title, entries in (
-        ("Missing in the file", result.missing),
-        ("Not in the net", result.unexpected),
+        ("Missing in the file", missing),
+        ("Not in the net", unexpected),
         ("Other shapes", shapes),
     ):
         if entries:
             more = f" and {len(entries) - 8} more" if len(entries) > 8 else ""
             lines.append(f"  {title}: {', '.join(entries[:8])}{more}")
-    lines.append(_advice(result, shapes))
+    lines.append(_advice(missing, unexpected, shapes))
     return "\n".join(lines)
 
 
-def _advice(result: LoadResult, shapes: list[str]) -> str:
+def _advice(missing: list[str], unexpected: list[str], shapes: list[str]) -> str:
     """What to do about keys that do not match; a prefix that somebody's wrapper has left is a usual cause."""
-    prefixes = {name.partition(".")[0] + "." for name in result.unexpected}
+    prefixes = {name.partition(".")[0] + "." for name in unexpected}
     for prefix in sorted(prefixes):
-        if result.missing and {name.removeprefix(prefix) for name in result.unexpected} == set(result.missing):
+        if missing and {name.removeprefix(prefix) for name in unexpected} == set(missing):
             return (
                 f"The keys in the file begin with {prefix!r}, as a wrapper saves them; without it they fit. Save the "
                 "wrapped net's own state_dict(), or take the prefix away and pass the result to load_state_dict()."
             )
     remedy = "Build the net as it was when the weights were saved"
-    return f"{remedy}." if shapes else f"{remedy}, or pass strict=False to load the keys that fit."
+    if not shapes:
+        return f"{remedy}, or pass strict=False to load the keys that fit."
+    return f"{remedy}, or pass skip_mismatch=True to leave out the layers of other shapes, a new head say."

@@ -41,7 +41,7 @@ def half(file):
 FAILURES = {
     "open": lambda patch: patch.setattr(Path, "open", fail),
     "write": lambda patch: None,  # see below: the writer itself fails
-    "fsync": lambda patch: patch.setattr("easyconv.files.os.fsync", fail),
+    "fsync": lambda patch: patch.setattr("easyconv.files.whole.os.fsync", fail),
     "rename": lambda patch: patch.setattr(Path, "replace", fail),
 }
 
@@ -81,7 +81,7 @@ def test_other_errors_pass_and_leave_nothing(tmp_path, error):
 def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     events = []
     fsync, replace = os.fsync, Path.replace
-    monkeypatch.setattr("easyconv.files.os.fsync", lambda fd: (events.append(_kind(fd)), fsync(fd))[1])
+    monkeypatch.setattr("easyconv.files.whole.os.fsync", lambda fd: (events.append(_kind(fd)), fsync(fd))[1])
     monkeypatch.setattr(Path, "replace", lambda *a: (events.append("rename"), replace(*a))[1])
     write_whole(tmp_path / "file.txt", write("x"))
     assert events == ["file", "rename", "folder"]
@@ -92,7 +92,7 @@ def _kind(descriptor):
 
 
 def test_a_folder_that_cannot_be_flushed_is_no_failure(tmp_path, monkeypatch):
-    monkeypatch.setattr("easyconv.files.os.open", fail)
+    monkeypatch.setattr("easyconv.files.whole.os.open", fail)
     write_whole(tmp_path / "file.txt", write("x"))
     assert (tmp_path / "file.txt").read_text() == "x"
 
@@ -126,6 +126,6 @@ def test_check_writable_makes_the_folder_but_no_file(tmp_path):
 
 
 def test_check_writable_refuses_a_read_only_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("easyconv.files.os.access", lambda path, mode: False)
+    monkeypatch.setattr("easyconv.files.whole.os.access", lambda path, mode: False)
     with pytest.raises(FileWriteError, match=r"read-only.*choose a folder"):
         check_writable(tmp_path / "file.txt")
