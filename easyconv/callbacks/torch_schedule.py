@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as schedules
 
@@ -14,6 +15,9 @@ from easyconv.names import suggest
 from easyconv.training.callback import Callback, Logs
 
 __all__ = ["OneCycle", "TorchScheduler", "WarmupCosine"]
+
+_BEGAN_AT, _LEFT_AT = "schedule_began_at", "schedule_left_at"
+"""Notes in the parameter groups."""
 
 
 class TorchScheduler(Callback):
@@ -183,10 +187,29 @@ class TorchScheduler(Callback):
 
 
 class _WholeTraining(TorchScheduler):
-    """A schedule that is over with the last batch of ``fit``."""
+    """A schedule that is over with the last batch of ``fit``.
+
+    The next one begins where this one began, not with the tiny rates that it has left, unless somebody has set others.
+    """
 
     def __init__(self) -> None:
         super().__init__(self._made, per="batch")
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Leave the rates as they are, and a note of them."""
+        super().on_train_end(logs)
+        for group in () if self._optimizer is None else self._optimizer.param_groups:
+            group[_LEFT_AT] = float(group["lr"])
+
+    def _begin(self, optimizer: Optimizer) -> None:
+        for group in optimizer.param_groups:
+            rate = group[_BEGAN_AT] if float(group["lr"]) == group.get(_LEFT_AT) else float(group["lr"])
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+            group[_BEGAN_AT] = rate
+        super()._begin(optimizer)
 
     def _steps_from(self, epoch: int) -> int:
         steps = self.params.get("steps")
@@ -210,7 +233,8 @@ class OneCycle(_WholeTraining):
     Parameters
     ----------
     max_lr : float, optional
-        The highest rate, of the first parameter group; that of ``compile`` by default.
+        The highest rate, of the first parameter group; by default the rate that the optimizer has, that of ``compile``
+        also after an earlier cycle.
     rise : float, default 0.3
         Share of all batches in which the rate rises.
     start_factor : float, default 25
@@ -335,7 +359,7 @@ def _noted(optimizer: Optimizer) -> Callable[[], None]:
         if not wrapped:
             vars(optimizer).pop("step", None)
         for group, known in zip(optimizer.param_groups, names, strict=False):
-            for name in set(group) - known - {"relative_lr"}:
+            for name in set(group) - known - {"relative_lr", _BEGAN_AT}:
                 del group[name]
 
     return leave

@@ -13,6 +13,7 @@ from easyconv.callbacks import Callback
 
 HOOKS = ["on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end"]
 HOOKS += ["on_test_begin", "on_test_batch_end", "on_test_end", "on_epoch_end", "on_train_end"]
+NOTES = {"relative_lr", "schedule_began_at", "schedule_left_at"}
 X, Y = torch.randn(12, 4, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 2
 
 
@@ -40,7 +41,7 @@ def surroundings(model):
             len(optimizer._optimizer_step_pre_hooks),
             len(optimizer._optimizer_step_post_hooks),
             "step" in vars(optimizer),
-            [set(group) - {"relative_lr"} for group in optimizer.param_groups],
+            [set(group) - NOTES for group in optimizer.param_groups],
         ),
         "random": torch.get_rng_state().tolist(),
         "grad": torch.is_grad_enabled(),
