@@ -249,7 +249,7 @@ def test_a_schedule_in_place_of_a_function_is_refused():
 
 
 def test_a_function_that_makes_something_else_is_refused():
-    with pytest.raises(ArgumentTypeError, match="make must return a schedule of torch.optim.lr_scheduler, got 3"):
+    with pytest.raises(ArgumentTypeError, match=r"make must return a schedule of torch\.optim\.lr_scheduler, got 3"):
         rates_of(TorchScheduler(lambda optimizer: 3))
 
 
