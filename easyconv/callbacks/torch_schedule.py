@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -221,8 +221,7 @@ class _WholeTraining(TorchScheduler):
         return int(steps) * (int(self.params["epochs"]) - epoch)
 
     def _length(self) -> int:
-        assert self._total is not None
-        return self._total
+        return cast(int, self._total)
 
 
 class OneCycle(_WholeTraining):
