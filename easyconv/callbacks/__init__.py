@@ -12,8 +12,9 @@ from easyconv.callbacks.schedule import DropLR, LearningRateScheduler, ReduceLRO
 from easyconv.callbacks.stopping import EarlyStopping, MaxSteps, TerminateOnNaN, TimeLimit
 from easyconv.callbacks.tensorboard import TensorBoard
 from easyconv.callbacks.timing import Timer
-from easyconv.callbacks.torch_schedule import OneCycle, TorchScheduler, WarmupCosine
+from easyconv.callbacks.torch_schedule import TorchScheduler
 from easyconv.callbacks.trackers import MLflowLogger, WandbLogger
+from easyconv.callbacks.whole_schedule import OneCycle, WarmupCosine
 from easyconv.training.callback import Callback
 
 __all__ = [

@@ -58,10 +58,10 @@ class Fails(Callback):
 
 @pytest.mark.parametrize("name", EXPORTED)
 def test_nothing_is_left_when_another_fails(name, capsys):
+    model = compiled(name)
+    model.fit(X, Y, batch_size=4, seed=0, verbose=0)
+    before = surroundings(model)
     for hook in HOOKS:
-        model = compiled(name)
-        model.fit(X, Y, batch_size=4, seed=0, verbose=0)
-        before = surroundings(model)
         with pytest.raises(ZeroDivisionError):
             model.fit(
                 *(X, Y),
