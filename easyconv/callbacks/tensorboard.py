@@ -76,10 +76,8 @@ class TensorBoard(Callback):
         self.write_graph = check_flag("write_graph", write_graph)
         self.write_images = check_flag("write_images", write_images)
         self.write_steps_per_second = check_flag("write_steps_per_second", write_steps_per_second)
-        named = {"epoch": 0, "batch": 1}
-        self._every = (
-            named[update_freq] if update_freq in named else check_integer("update_freq", update_freq, minimum=1)
-        )
+        named = {"epoch": 0, "batch": 1}.get(update_freq) if isinstance(update_freq, str) else None
+        self._every = check_integer("update_freq", update_freq, minimum=1) if named is None else named
         self.steps = 0
         """Training batches so far, in all calls of ``fit``."""
         self._writers: dict[str, Any] = {}
