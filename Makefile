@@ -43,8 +43,9 @@ format: $(VENV)/.dev ## let ruff format the code and sort the imports
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## what fit costs, beside loops written by hand
-	$(BIN)/python tests/benchmarks/overhead.py
+bench: $(VENV)/.bench ## easyconv beside loops and six other libraries; makes docs/benchmarks.md; 25 minutes
+	$(BIN)/python tests/benchmarks run
+	$(BIN)/python tests/benchmarks report
 
 bench-data: $(VENV)/.dev ## samples per second, beside a DataLoader and torchvision's transforms
 	$(BIN)/python tests/benchmarks/data_path.py
@@ -64,6 +65,10 @@ $(VENV)/.tutorials: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@ $(VENV)/.tutorials
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	@touch $@ $(VENV)/.tutorials
 
 $(BIN)/python:

@@ -1,13 +1,20 @@
 """easyconv: Keras's verbs, PyTorch's modules, a hand-written loop's speed."""
 
-from easyconv import arithmetic, callbacks, data, errors, layers, losses, metrics, optim, visualize, zoo
-from easyconv.data import augment
+from typing import TYPE_CHECKING
+
+from easyconv import arithmetic, callbacks, data, errors, layers, losses, metrics, optim
 from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
 from easyconv.measure import count_parameters, multiply_adds, output_shape, receptive_field
 from easyconv.model import Model, Sequential
+from easyconv.names import names_on_demand
+from easyconv.profiling import profile
 from easyconv.seed import set_seed
 from easyconv.training.history import History
 from easyconv.training.state import StepResult
+
+if TYPE_CHECKING:
+    from easyconv import visualize, zoo
+    from easyconv.data import augment
 
 __all__ = [
     "ConvBlock",
@@ -31,6 +38,7 @@ __all__ = [
     "multiply_adds",
     "optim",
     "output_shape",
+    "profile",
     "receptive_field",
     "set_seed",
     "visualize",
@@ -38,3 +46,9 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+if not TYPE_CHECKING:
+    # What a training does not need is imported when somebody asks for it.
+    __getattr__, __dir__ = names_on_demand(
+        __name__, {"augment": "easyconv.data.augment", "visualize": "easyconv.visualize", "zoo": "easyconv.zoo"}
+    )

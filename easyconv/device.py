@@ -7,7 +7,7 @@ import torch
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import suggest
 
-__all__ = ["DEVICE_VARIABLE", "best_device", "resolve_device"]
+__all__ = ["DEVICE_VARIABLE", "best_device", "has_fast_bf16", "resolve_device", "wait_for"]
 
 DEVICE_VARIABLE = "EASYCONV_DEVICE"
 KINDS = ("cpu", "cuda", "mps", "xpu")
@@ -56,6 +56,37 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
         f"device must be 'auto', a name like 'cpu' or 'cuda:0', or a torch.device, "
         f"got {device!r} ({type(device).__name__})."
     )
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether a device has units for bfloat16, in which it is faster than in float32.
+
+    So are CUDA devices from compute capability 8.0 on, and CPUs with AMX or AVX-512 BF16. Others would only imitate it.
+
+    Examples
+    --------
+    >>> has_fast_bf16(torch.device("meta"))
+    False
+    """
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        # Names of torch's own, which may change: who cannot be asked is taken for slow.
+        units = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return any(bool(getattr(torch.cpu, unit, lambda: False)()) for unit in units)
+    return False
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done all that it was told, so that a clock tells the truth.
+
+    Examples
+    --------
+    >>> wait_for(torch.device("cpu"))
+    """
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize()
 
 
 def _usable(device: str | torch.device, source: str) -> torch.device:

@@ -3,13 +3,14 @@
 import difflib
 import importlib
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import TypeVar
 
 from easyconv.errors import MissingExtraError, UnknownNameError
 
-__all__ = ["look_up", "name_of", "normalize", "optional_import", "snake_case", "suggest"]
+__all__ = ["look_up", "name_of", "names_on_demand", "normalize", "optional_import", "snake_case", "suggest"]
 
 T = TypeVar("T")
 
@@ -144,3 +145,36 @@ def optional_import(module: str, extra: str, purpose: str) -> ModuleType:
         raise MissingExtraError(
             f'{purpose} needs {package}, which is not installed. Install it with: pip install "easyconv[{extra}]"'
         ) from error
+
+
+def names_on_demand(package: str, places: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` of a package whose parts are imported when somebody asks for them.
+
+    Parameters
+    ----------
+    package : str
+        Its ``__name__``.
+    places : mapping of str to str
+        Each name, and the module that has it; a module that is meant itself is given by its own name.
+
+    Examples
+    --------
+    >>> find, _ = names_on_demand("easyconv", {"conv_output_size": "easyconv.arithmetic.sizes"})
+    >>> find("conv_output_size")(32, 3)
+    30
+    """
+
+    def find(name: str) -> object:
+        if name not in places:
+            hint = "" if name.startswith("_") else f" {suggest(name, places)}"
+            raise AttributeError(f"module {package!r} has no attribute {name!r}.{hint}")
+        module = importlib.import_module(places[name])
+        value = module if places[name].rpartition(".")[2] == name else getattr(module, name)
+        # Found once, it is an ordinary attribute: Python does not ask again.
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def listed() -> list[str]:
+        return sorted(sys.modules[package].__all__)
+
+    return find, listed

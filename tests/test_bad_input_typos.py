@@ -82,6 +82,7 @@ def test_layers():
     check(ec.layers.__all__, lambda name: getattr(ec.layers, name))
 
 
+@pytest.mark.filterwarnings("ignore:precision='auto'")
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "auto"])
 def test_precisions(precision):
     check([precision], lambda name: compile_with(precision=name))

@@ -147,7 +147,7 @@ PROMISED = {
     "fit": "x y * batch_size epochs verbose callbacks validation_split validation_data shuffle class_weight "
     "sample_weight initial_epoch steps_per_epoch validation_steps validation_batch_size validation_freq seed",
     "evaluate": "x y * batch_size verbose sample_weight steps callbacks return_dict",
-    "predict": "x * batch_size verbose steps callbacks tta",
+    "predict": "x * batch_size verbose steps callbacks tta fast",
     "get_layer": "name index",
 }
 
@@ -166,7 +166,8 @@ def test_defaults_that_were_promised():
 
     assert default(ec.Model.compile, "optimizer") == "adam"
     assert default(ec.Model.compile, "loss") == "cross_entropy"
-    assert default(ec.Model.fit, "batch_size") == default(ec.Model.predict, "batch_size") == 32
+    assert default(ec.Model.fit, "batch_size") == default(ec.Model.evaluate, "batch_size") == 32
+    assert default(ec.Model.predict, "batch_size") is None  # as many as are fastest
     assert default(ec.callbacks.ReduceLROnPlateau, "factor") == 0.1
     assert default(ec.Model.fit, "verbose") == "auto"
     assert default(ec.Model.fit, "shuffle") is True

@@ -34,6 +34,7 @@ from easyconv.layers.initializers import initialize
 from easyconv.layers.normalization import BatchNorm, GroupNorm, LayerNorm, LocalResponseNorm
 from easyconv.layers.pooling import AvgPool1D, AvgPool2D, AvgPool3D, MaxPool1D, MaxPool2D, MaxPool3D
 from easyconv.layers.reshaping import Dropout, Dropout2D, Flatten, Permute, Reshape, Upsample, ZeroPad2D
+from easyconv.layers.whitened_filters import whitening
 from easyconv.names import suggest
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "Upsample",
     "ZeroPad2D",
     "initialize",
+    "whitening",
 ]
 
 _KERAS_NAMES = {

@@ -1,13 +1,16 @@
 """Whether data means to a net what the data did that it was trained on: the scale of images, the numbers of classes."""
 
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from easyconv.data.datasets.targets import check_numbering
 from easyconv.data.preprocessing import PLAIN, Normalization, Preprocessing
 from easyconv.data.sources.make import Source
 from easyconv.notices import warn_user
 
-__all__ = ["check_classes", "check_fitting", "warn_of_other_scale"]
+__all__ = ["check_classes", "check_fitting", "warn_of_bare_images", "warn_of_other_scale"]
 
 _ALIKE = 1e-4
 
@@ -71,16 +74,33 @@ def warn_of_other_scale(source: Source, known: Preprocessing | None) -> None:
         return
     if source.preprocessing is not None:
         _warn_of_other_numbers(source.preprocessing, known)
-    elif source.holds_bytes and not known.only_scales:
-        _warn_of_bare_images("uint8 images are divided by 255 and nothing else", "torch.as_tensor(images)")
-    elif source.holds_unit_floats and known.normalization not in (None, PLAIN):
-        _warn_of_bare_images("images lie in [0, 1]", "(images * 255).round().to(torch.uint8)")
+    elif source.holds_bytes and not known.only_scales and known.normalization is None:
+        _warn_of_bare_images()
 
 
-def _warn_of_bare_images(what: str, images: str) -> None:
+def warn_of_bare_images(inputs: Any, known: Preprocessing | None) -> None:
+    """Notice images in [0, 1], where the net was trained on normalized ones: these have negative numbers.
+
+    Parameters
+    ----------
+    inputs : tensor or nested tensors
+        The first rows, as the net gets them.
+    known : Preprocessing, optional
+        As in `warn_of_other_scale`.
+    """
+    if known is None or known.normalization in (None, PLAIN):
+        return
+    if isinstance(inputs, Tensor) and inputs.dim() == 4 and inputs.is_floating_point():
+        low, high = inputs.aminmax()
+        if low >= 0 and high <= 1:
+            _warn_of_bare_images()
+
+
+def _warn_of_bare_images() -> None:
     warn_user(
-        f"These {what}, and this net was trained on images that went through model.preprocessing. Pass a part of the "
-        f"data set (data.test), or model.preprocessing({images})."
+        "These images lie in [0, 1] (bytes are divided by 255, and nothing else), and this net was trained on images "
+        "that went through model.preprocessing. Pass a part of the data set (data.test), or what "
+        "model.preprocessing(images) makes of uint8 images."
     )
 
 

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -17,6 +18,7 @@ from easyconv.errors import StateError
 from easyconv.layers.freezing import frozen_but, is_frozen
 from easyconv.layers.heads import heads_of
 from easyconv.layers.initializers import InitLike
+from easyconv.model.batch_size import chosen_batch_size
 from easyconv.model.consistency import check_classes, check_fitting, warn_of_other_scale
 from easyconv.model.predictor import Callbacks, Predictor, listeners, one_batch
 from easyconv.model.words import KERAS_WORDS
@@ -120,10 +122,11 @@ class Model(Predictor):
             ``"auto"`` takes CUDA, then Apple's MPS, then Intel's XPU, then the CPU; the environment variable
             ``EASYCONV_DEVICE`` overrides it.
         precision : {"fp32", "bf16", "fp16", "auto"}, default "fp32"
-            What the forward pass computes in; ``"fp16"`` scales the loss, ``"auto"`` is bf16 on CUDA devices that
-            have it and fp32 elsewhere.
+            What the forward pass computes in; ``"fp16"`` scales the loss, ``"auto"`` is bf16 on devices with units for
+            it (CUDA from compute capability 8.0, CPUs with AMX or AVX-512 BF16) and fp32 elsewhere.
         jit : bool, default False
-            Compile the net with ``torch.compile``; the first batches take long.
+            Compile net and loss with ``torch.compile``, once for training and once for evaluation: the second batch of
+            either takes long.
         clip_norm : float, optional
             Largest norm of all gradients together.
         clip_value : float, optional
@@ -177,7 +180,7 @@ class Model(Predictor):
         x: Any,
         y: Any = None,
         *,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | Literal["auto"] = DEFAULT_BATCH_SIZE,
         epochs: int = 1,
         verbose: Verbosity = "auto",
         callbacks: Callbacks = None,
@@ -202,8 +205,10 @@ class Model(Predictor):
             of batches ``x``, ``(x, y)``, ``(x, y, sample_weight)`` or dicts.
         y : tensor, array or list, optional
             Targets; left out where ``x`` brings them.
-        batch_size : int, default 32
-            Rows per batch, where ``x`` is data.
+        batch_size : int or "auto", default 32
+            Rows per batch, where ``x`` is data. ``"auto"`` tries sizes from 32 to 1024 on a copy of the model, which
+            takes some seconds, and takes the smallest that is nearly as fast as the fastest. It is shown, and kept in
+            ``history.params["batch_size"]``; another machine may choose another one.
         epochs : int, default 1
             Number of the last epoch (as in Keras, not how many more: see ``initial_epoch``).
         verbose : {"auto", 0, 1, 2}, default "auto"
@@ -263,6 +268,8 @@ class Model(Predictor):
         """
         session = self._compiled("fit()")
         options = FitOptions(epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq, seed)
+        if isinstance(batch_size, str):
+            batch_size = chosen_batch_size(self, x, y, word=batch_size, held_out=validation_split, verbose=verbose)
         training, validation = make_sources(
             x,
             y,
@@ -512,9 +519,12 @@ class Model(Predictor):
             return None if getattr(type(self), name) is getattr(Model, name) else getattr(self, name)
 
         def adopt(preprocessing: Preprocessing) -> None:
+            if preprocessing.categories is None and self.preprocessing is not None:
+                # Data without names does not take those away that the head was given.
+                preprocessing = replace(preprocessing, categories=self.preprocessing.categories)
             self.preprocessing = preprocessing
 
-        return Overrides(own("train_step"), own("test_step"), own("compute_loss"), self._note_inputs, adopt)
+        return Overrides(own("train_step"), own("test_step"), own("compute_loss"), self._note, adopt)
 
 
 def _as_asked(results: dict[str, float], return_dict: bool) -> Results:

@@ -5,17 +5,21 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from easyconv.arguments import check_integer, checked_keywords
+from easyconv.arguments import check_flag, check_integer, checked_keywords
 from easyconv.callbacks.progress import Verbosity, progress_callbacks
-from easyconv.data.augment.views import Views, as_views
+from easyconv.data.augment.views import as_views
+from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, Source, make_source
 from easyconv.errors import ArgumentError, NotCompiledError, StateError
+from easyconv.inference.fast import FastCopies
 from easyconv.layers.initializers import InitLike
 from easyconv.model.classifying import classification, file_of, listed, prepared_batches, softmax
-from easyconv.model.consistency import warn_of_other_scale
+from easyconv.model.consistency import warn_of_bare_images, warn_of_other_scale
 from easyconv.model.transferable import Transferable
 from easyconv.model.words import KERAS_WORDS
+from easyconv.notices import warn_user
+from easyconv.training.answering import Choice, as_it_is, by_a_copy, by_the_net
 from easyconv.training.callback import Callback, CallbackList
 from easyconv.training.embedding import watched
 from easyconv.training.predicting import device_of, predict, to_numpy
@@ -41,17 +45,19 @@ class Predictor(Transferable):
     ) -> None:
         super().__init__(net, input_shape=input_shape, name=name, init=init)
         self._session: Session | None = None
+        self._copies = FastCopies()
 
     @checked_keywords(KERAS_WORDS)
     def predict(
         self,
         x: Any,
         *,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         verbose: Verbosity = "auto",
         steps: int | None = None,
         callbacks: Callbacks = None,
         tta: Any = None,
+        fast: bool = False,
     ) -> Any:
         """The raw outputs of the net, as NumPy arrays.
 
@@ -59,14 +65,21 @@ class Predictor(Transferable):
 
         Parameters
         ----------
-        x, batch_size, verbose, callbacks
+        x, verbose, callbacks
             As in :meth:`fit`; targets that a source brings are left out.
+        batch_size : int, optional
+            Rows at a time, where ``x`` is data. By default as many as are fastest: 32 to 256 on a CPU, up to 1024
+            elsewhere; 32 with ``steps``. How many go together changes no answer, but for the last bits.
         steps : int, optional
             Batches to predict; all by default.
         tta : "flip", "ten_crop", Views or list of Transform, optional
             Test-time augmentation: the outputs for several views of each image are averaged. ``"flip"``: as it is and
             mirrored; ``"ten_crop"``: the corners and the centre, of the size that the net takes, and their mirror
             images, as AlexNet did; or `ec.augment.TenCrop(224)` and its like.
+        fast : bool, default False
+            Let a copy of the net answer: batch norms folded into the convolutions before them, bfloat16 where the
+            device has instructions for it. Answers differ in the third digit then; see docs/predicting.md for what
+            that does to accuracy. The copy is kept while the net does not change.
 
         Returns
         -------
@@ -85,14 +98,21 @@ class Predictor(Transferable):
         >>> model.predict(np.zeros((5, 8, 8))).argmax(axis=1).shape
         (5,)
         """
-        return to_numpy(self._outputs(x, batch_size, verbose, steps, callbacks, tta=tta))
+        return to_numpy(self._outputs(x, batch_size, verbose, steps, callbacks, tta=tta, fast=fast))
 
     def predict_proba(
-        self, x: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, verbose: Verbosity = "auto", tta: Any = None
+        self,
+        x: Any,
+        *,
+        batch_size: int | None = None,
+        verbose: Verbosity = "auto",
+        tta: Any = None,
+        fast: bool = False,
     ) -> Any:
         """Probabilities, as the loss implies them: softmax for ``cross_entropy``, sigmoid for ``bce``.
 
-        With ``tta``, as in :meth:`predict`, the probabilities for the views are averaged, not the outputs.
+        With ``tta``, as in :meth:`predict`, the probabilities for the views are averaged, not the outputs; the other
+        arguments are those of :meth:`predict` too.
 
         Raises
         ------
@@ -101,14 +121,21 @@ class Predictor(Transferable):
         """
         activation = self._compiled("predict_proba()").recipe.objective.activation
         found = _implied(activation, "probabilities", self._compiled("predict_proba()"))
-        return to_numpy(self._outputs(x, batch_size, verbose, tta=tta, finish=found))
+        return to_numpy(self._outputs(x, batch_size, verbose, tta=tta, finish=found, fast=fast))
 
     def predict_classes(
-        self, x: Any, *, batch_size: int = DEFAULT_BATCH_SIZE, verbose: Verbosity = "auto", tta: Any = None
+        self,
+        x: Any,
+        *,
+        batch_size: int | None = None,
+        verbose: Verbosity = "auto",
+        tta: Any = None,
+        fast: bool = False,
     ) -> Any:
         """Class numbers, as the loss implies them: the largest output, or 1 above one half for ``bce``.
 
-        With ``tta``, as in :meth:`predict`, of the averaged outputs.
+        With ``tta``, as in :meth:`predict`, of the averaged outputs; the other arguments are those of :meth:`predict`
+        too.
 
         Raises
         ------
@@ -117,7 +144,7 @@ class Predictor(Transferable):
         """
         classes = self._compiled("predict_classes()").recipe.objective.classes
         found = _implied(classes, "classes", self._compiled("predict_classes()"))
-        return to_numpy(found(self._outputs(x, batch_size, verbose, tta=tta)))
+        return to_numpy(found(self._outputs(x, batch_size, verbose, tta=tta, fast=fast)))
 
     def classify(self, pictures: Any, *, batch_size: int = DEFAULT_BATCH_SIZE) -> Any:
         """What pictures show, by name: from files as they come, with the preprocessing that the net was trained with.
@@ -213,11 +240,11 @@ class Predictor(Transferable):
         module = self.get_layer(layer) if head is None else head.layer
         name = str(layer) if head is None else head.name
         with watched(self, module, name, before=head is not None) as step:
-            return to_numpy(self._outputs(x, batch_size, verbose, step=step))
+            return to_numpy(self._outputs(x, batch_size, verbose, choose=as_it_is(step)))
 
     def predict_on_batch(self, x: Any) -> Any:
         """The raw outputs for one batch, as NumPy arrays."""
-        return to_numpy(self._predict(one_batch(x), None, CallbackList([])))
+        return to_numpy(self._predict(one_batch(x), None, CallbackList([]), as_it_is(self.predict_step)))
 
     def predict_step(self, batch: Batch) -> Any:
         """The outputs for one batch of ``predict``; override it to return something else."""
@@ -234,45 +261,60 @@ class Predictor(Transferable):
     def _outputs(
         self,
         x: Any,
-        batch_size: int,
+        batch_size: int | None,
         verbose: Verbosity,
         steps: int | None = None,
         callbacks: Callbacks = None,
         *,
         tta: Any = None,
         finish: Callable[[Any], Any] | None = None,
-        step: Callable[[Batch], Any] | None = None,
+        choose: Choice | None = None,
+        fast: bool = False,
     ) -> Any:
         views = None if tta is None else as_views(tta, size=self._image_size())
         steps = None if steps is None else check_integer("steps", steps, minimum=1)
-        source = make_source(x, batch_size=batch_size)
+        choose = choose or self._answering(check_flag("fast", fast))
+        source = make_source(x, batch_size=DEFAULT_BATCH_SIZE if batch_size is None else batch_size)
         warn_of_other_scale(source, self.preprocessing)
         told = listeners(callbacks, verbose)
-        told.attach(self, verbose=verbose, steps=steps if steps is not None else source.steps)
-        return self._predict(source, steps, told, views=views, finish=finish, step=step)
+        resize = batch_size is None and steps is None
+
+        def attach(batches: int | None) -> None:
+            told.attach(self, verbose=verbose, steps=batches)
+
+        return self._predict(source, steps, told, choose, attach, resize=resize, views=views, finish=finish)
 
     def _predict(
         self,
         source: Source,
         steps: int | None,
         callbacks: CallbackList,
-        *,
-        views: Views | None = None,
-        finish: Callable[[Any], Any] | None = None,
-        step: Callable[[Batch], Any] | None = None,
+        choose: Choice,
+        attach: Callable[[int | None], None] = lambda batches: None,
+        **options: Any,
     ) -> Any:
+        def ready(inputs: Any, batches: int | None) -> None:
+            self._note(inputs, source, None)
+            attach(batches)
+
         device = self._session.recipe.device if self._session is not None else device_of(self)
-        return predict(
-            self,
-            source,
-            self.predict_step if step is None else step,
-            device=device,
-            steps=steps,
-            callbacks=callbacks,
-            note=self._note_inputs,
-            views=views,
-            finish=finish,
-        )
+        return predict(self, source, choose, device=device, steps=steps, callbacks=callbacks, ready=ready, **options)
+
+    def _answering(self, fast: bool) -> Choice:
+        """How batches are answered; a step of the user's is called as it is."""
+        if type(self).predict_step is not Predictor.predict_step:
+            if fast:
+                warn_user("fast=True has no effect: predict_step() is your own, and only you know what it does.")
+            return as_it_is(self.predict_step)
+        recipe = None if self._session is None else self._session.recipe
+        usual = by_the_net(self, self.predict_step, recipe)
+        return by_a_copy(self, self._copies, without=self._session, otherwise=usual) if fast else usual
+
+    def _note(self, inputs: Any, source: Source, trained_on: Preprocessing | None) -> None:
+        """Remember what the net gets, and see that it is of the scale of what the net was trained on."""
+        self._note_inputs(inputs)
+        if source.preprocessing is None:
+            warn_of_bare_images(inputs, self.preprocessing if trained_on is None else trained_on)
 
     def _image_size(self) -> tuple[int, int] | None:
         """Height and width of the images that the net takes, where it has seen any."""

@@ -1,6 +1,6 @@
 """From a function of parameters to the optimizer of a net."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -10,7 +10,10 @@ from torch.optim import Optimizer
 from easyconv.errors import ArgumentError, ArgumentTypeError, EasyconvError, StateError
 from easyconv.optim.groups import Group
 
-__all__ = ["build", "check_some_trainable", "refuse_lbfgs"]
+__all__ = ["build", "check_some_trainable", "make_optimizer", "refuse_lbfgs"]
+
+_FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+_HOW = ("fused", "foreach", "differentiable", "capturable")
 
 
 def build(
@@ -47,6 +50,22 @@ def build(
         )
     refuse_lbfgs(optimizer)
     return optimizer
+
+
+def make_optimizer(cls: type[Optimizer], arguments: Mapping[str, Any], parameters: list[Any]) -> Optimizer:
+    """An optimizer of torch; one fused kernel does its step on CUDA, where nobody has said how.
+
+    On the CPU that would give other bits than a plain loop, so there it is left to ``fused=True`` of the user's.
+    """
+    if cls in _FUSED and not any(word in arguments for word in _HOW) and _all_on_cuda(parameters):
+        arguments = {**arguments, "fused": True}
+    return cls(parameters, **arguments)
+
+
+def _all_on_cuda(parameters: list[Any]) -> bool:
+    groups = [part["params"] if isinstance(part, dict) else [part] for part in parameters]
+    found = [parameter for group in groups for parameter in group]
+    return all(parameter.is_cuda and parameter.is_floating_point() for parameter in found)
 
 
 def _in_groups(trainable: list[nn.Parameter], groups: list[Group]) -> list[Group]:

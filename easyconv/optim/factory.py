@@ -14,7 +14,7 @@ from easyconv.arguments import check_number
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import look_up, suggest
 from easyconv.optim.adopting import adopt_into_groups
-from easyconv.optim.building import build, check_some_trainable, refuse_lbfgs
+from easyconv.optim.building import build, check_some_trainable, make_optimizer, refuse_lbfgs
 from easyconv.optim.groups import Group, Grouping, GroupsLike, make_grouping
 from easyconv.optim.layerwise import WithinGroups, layerwise
 from easyconv.optim.rates import arguments_of, describe
@@ -142,7 +142,7 @@ class FromClass(OptimizerFactory):
 
     def __call__(self, net: nn.Module, extra_parameters: Iterable[nn.Parameter] = ()) -> Optimizer:
         """Optimizer of the parameters that can be trained; with groups, those of a loss have one of their own."""
-        make = functools.partial(self._class, **self._arguments)
+        make = functools.partial(make_optimizer, self._class, self._arguments)
         split = None if self._grouping is None else functools.partial(self._split, self._grouping)
         return build(make, self.name, net, extra_parameters, split=split)
 

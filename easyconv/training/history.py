@@ -5,12 +5,12 @@ import io
 import numbers
 import os
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from easyconv.files import write_whole
-from easyconv.visualize.curves import plot_curves
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,6 +32,9 @@ class History:
         Number of each epoch, from 0.
     rows : list of dict
         One dict of name to number per epoch. Epochs without validation have no ``val_`` names.
+    params : dict
+        ``batch_size`` (also where ``"auto"`` has chosen it; ``None`` where a source of batches decides), ``epochs`` and
+        ``steps`` (batches per epoch, ``None`` where unknown) of the last ``fit``.
 
     Examples
     --------
@@ -41,6 +44,8 @@ class History:
     >>> history.history
     {'loss': [0.5, 0.4], 'val_loss': [0.6]}
     """
+
+    params: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.epoch: list[int] = []
@@ -81,6 +86,8 @@ class History:
             When there is no epoch to draw.
         """
         # Several calls of fit may have begun at epoch 0 each; their curves follow one another.
+        from easyconv.visualize.curves import plot_curves
+
         rising = all(before < after for before, after in zip(self.epoch, self.epoch[1:], strict=False))
         epochs = [epoch + 1 for epoch in self.epoch] if rising else list(range(1, len(self) + 1))
         rows = [{name: float(value) for name, value in row.items() if _is_number(value)} for row in self.rows]

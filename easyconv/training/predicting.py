@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from easyconv.data.augment.views import Views
-from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import Source
 from easyconv.data.sources.pipeline import Pipeline
 from easyconv.errors import ArgumentError
 from easyconv.nested import map_tree
 from easyconv.training import loop
+from easyconv.training.answering import Choice
 from easyconv.training.callback import CallbackList
 from easyconv.training.preparing import Prepared
 from easyconv.training.supply import Supply
@@ -25,18 +25,21 @@ __all__ = ["device_of", "predict", "to_numpy"]
 def predict(
     net: nn.Module,
     source: Source,
-    step: Callable[[Batch], Any],
+    choose: Choice,
     *,
     device: torch.device,
     steps: int | None,
     callbacks: CallbackList,
-    note: Callable[[Any], None] | None = None,
+    ready: Callable[[Any, int | None], None],
+    resize: bool = False,
     views: Views | None = None,
     finish: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """Outputs for every row of a source, on the CPU, joined along the first axis; ``note`` is told the first inputs.
+    """Outputs for every row of a source, on the CPU, joined along the first axis.
 
-    With ``views`` the answers for several views of each image are averaged, after ``finish`` was applied to each.
+    ``ready`` is told the first inputs and the number of batches, before the first. With ``resize`` the batches are as
+    large as is fastest. With ``views`` the answers for several views of each image are averaged, after ``finish`` was
+    applied to each.
 
     Returns
     -------
@@ -47,12 +50,15 @@ def predict(
     supply.require(1)
     net.to(device)
     if views is not None:
-        source.pipeline = source.pipeline or Pipeline()  # views are cut from floats on the device
+        # Views are cut from floats on the device.
+        source.pipeline = (source.pipeline or Pipeline()).viewed_by(views)
     prepared = Prepared(net, source, None, device, views=views)
     prepared.bind(labelled=False)
-    if note is not None:
-        note(prepared.inputs)
-    return _joined(loop.predict(net, supply, averaged(step, views, finish), callbacks))
+    answering = choose(prepared)
+    if resize:
+        source.resize(answering.rows)
+    ready(prepared.inputs, supply.steps_per_epoch)
+    return _joined(loop.predict(net, supply, averaged(answering.step, views, finish), callbacks))
 
 
 def to_numpy(outputs: Any) -> Any:

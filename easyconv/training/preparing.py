@@ -46,6 +46,8 @@ class Prepared:
     ----------
     inputs : tensor or nested tensors
         Up to two rows, as the net gets them.
+    targets : tensor or nested tensors, optional
+        Their targets, as the data has them.
     input_rule, target_rule : rule or nested rules
         What the data was, or will be, checked against.
     """
@@ -92,17 +94,17 @@ class Prepared:
         if objective is not None:
             check_output(self.output, objective, rows_of(self.inputs))
             self.target_rule = _target_rules(objective, self.output)
-        self._targets = example.y
+        self.targets = example.y
 
     def rehearse(self, metrics: Iterable[Metric]) -> None:
         """Let easyconv's own metrics see the first rows, so that one that does not fit fails before the first step.
 
         Functions and objects of the user's are left out: two rows need not make sense to them.
         """
-        if self.objective is None or self._targets is None:
+        if self.objective is None or self.targets is None:
             return
         with located(self.place):
-            targets = map_tree(lambda leaf: leaf.to(self.device), fit_targets(self._targets, self.target_rule))
+            targets = map_tree(lambda leaf: leaf.to(self.device), fit_targets(self.targets, self.target_rule))
         for metric in metrics:
             if metric.takes_any_rows:
                 metric.reset()
@@ -150,7 +152,7 @@ class Prepared:
         inputs = self.input_rule if self._pictures is None else self._pictures
         targets = self.target_rule if labelled else None
         if targets is not None and self._pictures is not None:
-            targets = _before_transforms(targets, self._raw_targets, self._targets)
+            targets = _before_transforms(targets, self._raw_targets, self.targets)
         self.source.bind(inputs, targets, self.device, channels_last=channels_last, training=self.training)
 
 

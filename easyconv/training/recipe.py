@@ -1,14 +1,16 @@
 """From the arguments of ``compile`` to a recipe."""
 
+import functools
 from typing import Any, Literal, cast, get_args
 
 import torch
 
 from easyconv.arguments import check_choice, check_flag, check_integer, check_number
-from easyconv.device import resolve_device
+from easyconv.device import has_fast_bf16, resolve_device
 from easyconv.errors import ArgumentError
 from easyconv.losses import make_objective
 from easyconv.metrics import make_metrics
+from easyconv.notices import warn_user
 from easyconv.optim import resolve_optimizer
 from easyconv.training.state import Layout, Precision, Recipe
 
@@ -52,13 +54,25 @@ def make_recipe(
 
 
 def _precision(precision: str, device: torch.device) -> Precision:
-    """``"auto"`` is bfloat16 on a CUDA device that computes in it, and float32 elsewhere."""
+    """``"auto"`` is bfloat16 on a device that has units for it, and float32 elsewhere."""
     named = check_choice("precision", precision, ("auto", *get_args(Precision)))
     if named == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        if not has_fast_bf16(device):
+            return "fp32"
+        _tell_of_bf16(device.type)
+        return "bf16"
     if named == "fp16" and device.type == "cpu":
         raise ArgumentError(
             "precision='fp16' needs an accelerator: a CPU computes float16 slowly and less exactly. Pass "
             "precision='bf16' on a CPU."
         )
     return cast(Precision, named)
+
+
+@functools.cache
+def _tell_of_bf16(kind: str) -> None:
+    """Say once that the numbers are not those of float32."""
+    warn_user(
+        f"precision='auto' trains in bfloat16 here, since this {kind.upper()} is faster in it: outputs are exact to "
+        "about three digits, weights stay float32. Write precision='bf16' to mean it, or 'fp32'."
+    )

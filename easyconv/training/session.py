@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import Source
 from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
+from easyconv.inference.pooling import pooled_by_slices
+from easyconv.inference.way import is_compiled
 from easyconv.layers.keeping import call, kept_modes
 from easyconv.metrics import Metric
 from easyconv.notices import warn_user
@@ -23,11 +25,12 @@ from easyconv.training.advice import warn_of_idle_optimizer, warn_of_untrained_l
 from easyconv.training.auxiliary import with_auxiliary_losses
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.callback import CallbackList
+from easyconv.training.compiling import CompiledComputation
 from easyconv.training.history import History
 from easyconv.training.layout import laid_out, wants_channels_last
 from easyconv.training.options import FitOptions
 from easyconv.training.preparing import Prepared, check_last_batch
-from easyconv.training.state import LossFunction, Progress, Recipe, Run, SecondPhase, Step, StepResult
+from easyconv.training.state import Computation, LossFunction, Progress, Recipe, Run, SecondPhase, Step, StepResult
 from easyconv.training.steps import as_result, eval_step, flush, train_step, zero_grad
 from easyconv.training.supply import Supply, TrainingSupply
 from easyconv.training.totals import Totals
@@ -39,14 +42,15 @@ __all__ = ["Overrides", "Session"]
 class Overrides:
     """Methods that the user's class defines anew; ``None`` stands for easyconv's own.
 
-    ``note`` and ``adopt`` are not the user's: one is told the first rows that the net gets, the other what makes such
+    ``note`` and ``adopt`` are not the user's: one is told the first rows that the net gets, their source, and what the
+    data went through that the net is trained on, where it is other data that says it; the other what makes such
     inputs of any picture, where the data that is trained on says it.
     """
 
     train_step: Callable[[Batch], Any] | None = None
     test_step: Callable[[Batch], Any] | None = None
     compute_loss: Callable[[Any, Any, Tensor | None], Tensor] | None = None
-    note: Callable[[Any], None] = lambda inputs: None
+    note: Callable[[Any, Source, Preprocessing | None], None] = lambda inputs, source, trained_on: None
     adopt: Callable[[Preprocessing], None] = lambda preprocessing: None
 
     @property
@@ -75,7 +79,7 @@ class Session:
         self.validations = Progress()
         """Counts the passes of validation, which are keyed apart from those of training."""
         self.run: Run | None = None
-        self._compiled: nn.Module | None = None
+        self._compiled: CompiledComputation | None = None
         self._second: SecondPhase | None = None
 
     def fit(
@@ -105,6 +109,8 @@ class Session:
                 overrides.adopt(training.preprocessing)
             names = self._log_names(validation is not None)
             callbacks.attach(net, verbose=verbose, steps=supply.steps_per_epoch, epochs=options.epochs, metrics=names)
+            for rows in (fitted, history):
+                rows.params = _params(training, supply, options)
             train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
             check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
             with laid_out(net, channels_last), self._running(run):
@@ -244,10 +250,19 @@ class Session:
         if checking is not None:
             # A validation starts after its epoch: looking at its data must not draw from the random state of training.
             peek = checking.seed is None
-            self._prepare(net, overrides, checking, peek=peek).bind(channels_last=channels_last)
+            trained_on = supply.source.preprocessing
+            self._prepare(net, overrides, checking, peek=peek, trained_on=trained_on).bind(channels_last=channels_last)
         return channels_last
 
-    def _prepare(self, net: nn.Module, overrides: Overrides, supply: Supply, *, peek: bool = False) -> Prepared:
+    def _prepare(
+        self,
+        net: nn.Module,
+        overrides: Overrides,
+        supply: Supply,
+        *,
+        peek: bool = False,
+        trained_on: Preprocessing | None = None,
+    ) -> Prepared:
         net.to(self.recipe.device)
         objective = None if overrides.own_targets else self.recipe.objective
         prepared = Prepared(
@@ -260,19 +275,19 @@ class Session:
             name=supply.name,
             training=supply.training,
         )
-        overrides.note(prepared.inputs)
+        overrides.note(prepared.inputs, supply.source, trained_on)
         return prepared
 
     def _start(self, net: nn.Module, overrides: Overrides, seed: int | None = None) -> Run:
         """A new run, with what earlier calls have left."""
-        if self.recipe.jit and self._compiled is None:
-            self._compiled = cast(nn.Module, torch.compile(net))
+        compute = _computation(net, _loss_function(self.recipe, overrides))
+        if self.recipe.jit:
+            compute = self._compiled = self._compiled or CompiledComputation(compute)
         self.recipe.objective.to(self.recipe.device)
         return Run(
             net=net,
             recipe=self.recipe,
-            forward=partial(call, net if self._compiled is None else self._compiled),
-            compute_loss=_loss_function(self.recipe, overrides),
+            compute=compute,
             scaler=self.scaler,
             progress=self.progress,
             seed=seed,
@@ -357,6 +372,10 @@ def _trained(net: nn.Module) -> list[int]:
     return [id(parameter) for parameter in net.parameters() if parameter.requires_grad]
 
 
+def _params(source: Source, supply: Supply, options: FitOptions) -> dict[str, Any]:
+    return {"batch_size": source.batch_size, "epochs": options.epochs, "steps": supply.steps_per_epoch}
+
+
 def _follow_steps(run: Run) -> None:
     """Average the weights after each step of the optimizer that the run has now."""
     run.hooks.close()
@@ -383,7 +402,8 @@ def _train_step(run: Run, overrides: Overrides) -> Step:
 
 
 def _test_step(run: Run, overrides: Overrides) -> Step:
-    return partial(eval_step, run) if overrides.test_step is None else _adapted(overrides.test_step, run)
+    step = partial(eval_step, run) if overrides.test_step is None else _adapted(overrides.test_step, run)
+    return step if run.recipe.jit or is_compiled(run.net) else pooled_by_slices(step, run.recipe.device)
 
 
 def _adapted(step: Callable[[Batch], Any], run: Run) -> Step:
@@ -405,6 +425,15 @@ def _warn_of_ignored_arguments(recipe: Recipe) -> None:
             f"compile({', '.join(names)}) has no effect here: your own train_step has to see to that itself, or call "
             "super().train_step(batch)."
         )
+
+
+def _computation(net: nn.Module, compute_loss: LossFunction) -> Computation:
+    def compute(x: Any, y: Any, weight: Tensor | None) -> tuple[Any, Tensor, Mapping[str, Tensor]]:
+        output = call(net, x)
+        loss, values = compute_loss(output, y, weight)
+        return output, loss, values
+
+    return compute
 
 
 def _loss_function(recipe: Recipe, overrides: Overrides) -> LossFunction:

@@ -18,13 +18,15 @@ from easyconv.metrics import Metric
 from easyconv.optim import OptimizerFactory
 from easyconv.training.averaging import WeightAverage
 
-__all__ = ["Layout", "LossFunction", "Precision", "Progress", "Recipe", "Run", "SecondPhase", "Step"]
+__all__ = ["Computation", "Layout", "LossFunction", "Precision", "Progress", "Recipe", "Run", "SecondPhase", "Step"]
 __all__ += ["StepResult"]
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Layout = Literal["auto"] | bool
 LossFunction = Callable[[Any, Any, Tensor | None], tuple[Tensor, Mapping[str, Tensor]]]
 """Output, target and weights of the samples to the loss, and the losses of several outputs by name."""
+Computation = Callable[[Any, Any, Tensor | None], tuple[Any, Tensor, Mapping[str, Tensor]]]
+"""Inputs, target and weights of the samples to the output, and what a `LossFunction` gives."""
 
 
 class StepResult(NamedTuple):
@@ -105,9 +107,8 @@ class Run:
 
     net: nn.Module
     recipe: Recipe
-    forward: Callable[[Any], Any]
-    """Maps the inputs of a batch to the outputs of the net."""
-    compute_loss: LossFunction
+    compute: Computation
+    """The forward pass and the loss of a batch."""
     optimizer: torch.optim.Optimizer | None = None
     scaler: torch.amp.GradScaler | None = None
     average: WeightAverage | None = None

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from easyconv.data.sources.batch import Batch, batch_size_of
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.keeping import call
+from easyconv.optim import direct
 from easyconv.training.auxiliary import main_output
 from easyconv.training.state import Recipe, Run, StepResult
 
@@ -116,8 +117,7 @@ def _from_values(returned: object, batch: Batch) -> StepResult:
 
 def _forward(run: Run, batch: Batch) -> tuple[Any, Tensor, Mapping[str, Tensor]]:
     with run.recipe.autocast():
-        output = run.forward(batch.x)
-        loss, values = run.compute_loss(output, batch.y, batch.sample_weight)
+        output, loss, values = run.compute(batch.x, batch.y, batch.sample_weight)
     return main_output(output, batch.y), loss, values
 
 
@@ -133,7 +133,7 @@ def _optimizer_step(run: Run, optimizer: torch.optim.Optimizer) -> None:
         run.scaler.step(optimizer)
         run.scaler.update()
     else:
-        optimizer.step()
+        direct.step(optimizer)
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from easyconv.data.augment.views import Views
 from easyconv.data.sources.batch import Batch
-from easyconv.nested import map_tree
+from easyconv.errors import ArgumentError
+from easyconv.nested import leaves, map_tree
 
 __all__ = ["averaged"]
 
@@ -26,6 +28,11 @@ def averaged(
     finish : callable, optional
         What turns outputs into probabilities; AlexNet averaged these (section 4.1 of its paper).
 
+    Raises
+    ------
+    ArgumentError
+        By the step, for answers that have places in the image.
+
     Examples
     --------
     >>> from easyconv.data.augment.views import FlipViews
@@ -40,7 +47,18 @@ def averaged(
 
     if views is None:
         return answer
-    return lambda batch: _mean([answer(batch._replace(x=view)) for view in views(batch.x)])
+    return lambda batch: _mean([_whole(answer(batch._replace(x=view))) for view in views(batch.x)])
+
+
+def _whole(output: Any) -> Any:
+    """Refuse answers that have places in the image, which differ from view to view."""
+    for name, leaf in leaves(output, "output"):
+        if isinstance(leaf, Tensor) and leaf.dim() > 3:
+            raise ArgumentError(
+                f"tta= averages answers about whole images, and the net gives maps ({name} has the shape "
+                f"{tuple(leaf.shape)}), whose places are others in each view. Predict without tta=."
+            )
+    return output
 
 
 def _mean(outputs: list[Any]) -> Any:

@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 import torch
 import torchvision
+from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional
 
 import easyconv as ec
@@ -201,6 +202,17 @@ def test_ten_crop_takes_the_size_of_the_net():
     assert model.predict(X, tta=ec.augment.TenCrop(6)) == pytest.approx(wanted.numpy(), abs=1e-6)
 
 
+def test_ten_crop_takes_the_place_of_the_crop_of_evaluation():
+    model, images = convolutional(6), (X * 255).to(torch.uint8)
+    data = ec.data.from_arrays((images, torch.zeros(10, dtype=torch.int64)))
+    data = data.augment(ec.augment.RandomCrop(6), evaluation=ec.augment.CenterCrop(6))
+    wanted = model.predict(images, tta=ec.augment.TenCrop(6))
+    for tta in ("ten_crop", ec.augment.TenCrop(6)):
+        assert model.predict(data.train, tta=tta) == pytest.approx(wanted, abs=1e-6)
+    cut = model.predict(images[..., 1:7, 1:7], tta="flip")
+    assert model.predict(data.train, tta="flip") == pytest.approx(cut, abs=1e-6)
+
+
 def test_bytes_and_splits_have_views_too():
     model, images = convolutional(), (X * 255).to(torch.uint8)
     data = ec.data.from_arrays((images, torch.zeros(10, dtype=torch.int64))).normalize([0.5] * 3, [0.2] * 3)
@@ -213,6 +225,14 @@ def test_views_are_refused_where_they_make_no_sense():
     model = convolutional()
     with pytest.raises(UnknownNameError, match="flip"):
         model.predict(X, tta="filp")
+    with pytest.raises(DataError, match=r"The crops of 6x6 are all the same in images of that very size\. Pass larger"):
+        model.predict(X[..., :6, :6], tta=ec.augment.TenCrop(6))
+    maps = ec.Sequential([ec.layers.Conv2D(2, 1)])
+    with pytest.raises(ArgumentError, match=r"about whole images, and the net gives maps \(output has the shape"):
+        maps.predict(X, tta="flip")
+    masks = ec.data.from_arrays((X, tv_tensors.Mask(torch.zeros(len(X), *X.shape[2:], dtype=torch.uint8))))
+    with pytest.raises(ArgumentError, match="this data has masks or boxes, whose places are others in each view"):
+        maps.predict(masks.train, tta="flip")
     with pytest.raises(ArgumentError, match="ten_crop"):
         ec.Sequential([ec.layers.Flatten(), ec.layers.Dense(2)]).predict(X, tta="ten_crop")
     with pytest.raises(NotCompiledError):

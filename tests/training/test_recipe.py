@@ -15,6 +15,7 @@ from torch.nn import functional
 
 import easyconv as ec
 from easyconv.errors import ArgumentError, ArgumentTypeError, EasyconvWarning, NonFiniteLossError, StateError
+from easyconv.training import recipe
 
 # Precision
 
@@ -58,6 +59,21 @@ def test_bf16_computes_in_bf16_and_keeps_float32_weights() -> None:
     assert histories[0]["loss"] != histories[1]["loss"]
     assert half.predict(x, verbose=0).dtype == np.float32
     assert not torch.is_autocast_enabled("cpu")
+
+
+def test_auto_is_bf16_where_the_device_has_units_for_it_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe._tell_of_bf16.cache_clear()
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    model = small()
+    with pytest.warns(ec.errors.EasyconvWarning, match=r"'auto' trains in bfloat16 here, since this CPU is faster"):
+        model.compile(precision="auto", device="cpu")
+    assert model._session.recipe.precision == "bf16"
+    model.compile(precision="auto", device="cpu")  # a second warning would be an error here
+    for unit in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, unit, lambda: False, raising=False)
+    model.compile(precision="auto", device="cpu")
+    assert model._session.recipe.precision == "fp32"
+    recipe._tell_of_bf16.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,9 @@ class AlternatingFlip(_Flip):
     def _draw(self, images: Tensor, at: Position) -> Tensor:
         if at.rows is None:
             raise StateError(
-                "AlternatingFlip needs the numbers of the samples, which only data sets of ec.data give: "
-                "data.augment(AlternatingFlip()). Take RandomHorizontalFlip() for plain tensors."
+                "AlternatingFlip needs the numbers of the samples, which a part of a data set of ec.data gives: "
+                "fit(data.augment(AlternatingFlip()).train). Take RandomHorizontalFlip() for plain tensors, and inside "
+                "a DataLoader, which does not tell the numbers."
             )
         return (_bit(at.rows.to(images.device)) + at.epoch) % 2 == 1
 

@@ -1,7 +1,9 @@
 """What every transform of whole batches is: images in, images out, each sample drawn for itself."""
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,6 +13,7 @@ from torch import Tensor
 from easyconv.data.augment.targets import Motion, has_moving, map_moving
 from easyconv.errors import ArgumentTypeError, DataError, DataTypeError, EmptyDataError, LengthError
 from easyconv.nested import leaves
+from easyconv.seed import kept_random_state
 
 __all__ = [
     "NOTHING",
@@ -207,6 +210,17 @@ class Foreign(Transform):
 
     function: Callable[..., Any]
     takes_targets: bool
+
+    @property
+    def by_chance(self) -> bool:  # type: ignore[override]
+        """Whether torchvision's transform draws random numbers, tried on two small images."""
+        if not self.takes_targets:
+            return False
+        with kept_random_state():
+            states = torch.get_rng_state(), random.getstate()
+            with suppress(Exception):  # some need other images or targets; they fail where they get those
+                self.function(torch.zeros(2, 3, 64, 64), torch.zeros(2, dtype=torch.int64))
+            return not torch.equal(torch.get_rng_state(), states[0]) or random.getstate() != states[1]
 
     def apply(self, images: Tensor, targets: Any, at: Position) -> tuple[Tensor, Any]:
         """What the function makes of the batch."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from easyconv.data.augment.checks import check_pair
 from easyconv.data.augment.crops import crops_of
 from easyconv.data.augment.transform import Position, Transform, as_transform, check_images
-from easyconv.errors import ArgumentError, ArgumentTypeError
+from easyconv.errors import ArgumentError, ArgumentTypeError, DataError
 from easyconv.names import look_up
 
 __all__ = ["FiveCrop", "FlipViews", "TenCrop", "Views", "as_views"]
@@ -75,7 +75,7 @@ class FiveCrop(Views):
 
     def __call__(self, images: Tensor) -> list[Tensor]:
         """Five views: upper left, upper right, lower left, lower right, centre."""
-        return crops_of(images, check_pair("size", self.size))
+        return _crops(images, check_pair("size", self.size))
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,16 @@ class TenCrop(Views):
     def __call__(self, images: Tensor) -> list[Tensor]:
         """Ten views: those of `FiveCrop`, then those of the mirrored image."""
         size = check_pair("size", self.size)
-        return [*crops_of(images, size), *crops_of(images.flip(3), size)]
+        return [*_crops(images, size), *_crops(images.flip(3), size)]
+
+
+def _crops(images: Tensor, size: tuple[int, int]) -> list[Tensor]:
+    if tuple(check_images(images, "ten_crop").shape[2:]) == size:
+        raise DataError(
+            f"The crops of {size[0]}x{size[1]} are all the same in images of that very size. Pass larger images "
+            "(resize them with prepare() or image_folder(size=...) to more than the net takes), or take tta='flip'."
+        )
+    return crops_of(images, size)
 
 
 @dataclass(frozen=True)

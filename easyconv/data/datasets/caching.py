@@ -16,6 +16,7 @@ from easyconv.data.datasets.targets import wrapping
 from easyconv.data.pictures.reading import read_picture
 from easyconv.data.sources.chance import first_random
 from easyconv.data.sources.convert import is_picture
+from easyconv.data.sources.make import as_split, shared_split
 from easyconv.data.sources.workers import Located, loader
 from easyconv.errors import ArgumentTypeError, DataError, DataTypeError, EmptyDataError
 from easyconv.nested import leaves, map_tree
@@ -34,8 +35,8 @@ def cache(dataset: Any, *, class_names: Sequence[str] | None = None, num_workers
     ----------
     dataset : map-style Dataset
         Gives samples ``(image, target)`` that are the same each time: pictures (PIL), arrays or tensors of shape
-        (C, H, W), all of one size. Random transforms belong to ``cache(...).augment(...)``. A part of a data set of
-        ``ec.data`` keeps its transforms.
+        (C, H, W), all of one size. Random transforms belong to ``cache(...).augment(...)``. Parts of a data set of
+        ``ec.data`` keep their transforms, also where torch has cut or joined them.
     class_names : sequence of str, optional
         Name of each class; ``dataset.classes`` by default.
     num_workers : int or "auto", default 0
@@ -63,9 +64,11 @@ def cache(dataset: Any, *, class_names: Sequence[str] | None = None, num_workers
     >>> cache(TensorDataset(torch.rand(10, 1, 4, 4), torch.arange(10)))
     <ArraySplit: 10 pictures of 1x4x4, float32 in memory>
     """
-    if isinstance(dataset, Split):
-        return _in_memory(dataset, class_names)
+    split = as_split(dataset)
+    if split is not None:
+        return _in_memory(split, class_names)
     _check(dataset)
+    shared = shared_split(dataset)
     located = Located(dataset)
     _check_sample(located[0])
     _refuse_random(located)
@@ -74,7 +77,9 @@ def cache(dataset: Any, *, class_names: Sequence[str] | None = None, num_workers
     with kept_random_state():
         for images, targets in _shown(batches):
             store.add(images, targets)
-    return ArraySplit(store.images, store.joined_targets(), class_names=class_names or _names_of(dataset))
+    known = _names_of(dataset) if shared is None else shared.class_names
+    cached = ArraySplit(store.images, store.joined_targets(), class_names=known if class_names is None else class_names)
+    return cached if shared is None else _with_pipeline(cached, shared)
 
 
 def _in_memory(split: Split, class_names: Sequence[str] | None) -> ArraySplit:
@@ -86,6 +91,10 @@ def _in_memory(split: Split, class_names: Sequence[str] | None) -> ArraySplit:
         files=split.files,
         picture_format=split.picture_format,
     )
+    return _with_pipeline(kept, split)
+
+
+def _with_pipeline(kept: ArraySplit, split: Split) -> ArraySplit:
     kept.pipeline = split.pipeline
     return kept
 

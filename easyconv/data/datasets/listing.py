@@ -72,10 +72,10 @@ def _parts_of(folder: Path) -> dict[str, Path] | None:
     known = [entry for entry in inner if _part(entry) is not None]
     parts = {str(_part(entry)): entry for entry in known}
     rest = [entry for entry in inner if entry not in known]
-    deep = [entry for entry in known if _folders(entry)]
-    if "train" not in parts and len(deep) > 1:
+    deep = [entry for entry in known if _folders(entry) and not _loose(entry)]
+    if "train" not in parts and (len(deep) > 1 or (deep and not rest)):
         raise DataError(f"{_parts_there(folder, deep)}, but none to train on. Name that one 'train'.")
-    if parts.get("train") not in deep or (len(known) == 1 and rest):
+    if parts.get("train") not in deep:
         return None
     if len(parts) < len(known):
         raise DataError(f"{_parts_there(folder, known)}. Leave one of each: train, val and test.")
@@ -83,7 +83,8 @@ def _parts_of(folder: Path) -> dict[str, Path] | None:
     if strange:
         raise DataError(
             f"{_parts_there(folder, known)}, and other ones with pictures, {listed(strange)}, which are neither parts "
-            "with a folder per class nor classes. Move them elsewhere."
+            "with a folder per class nor classes. Move them elsewhere; if 'train' is the name of a class, put its "
+            "pictures into it without folders in between."
         )
     return parts
 
@@ -144,17 +145,27 @@ def _by_class(folder: Path, *, all_filled: bool = True) -> Listing:
             f"{str(folder)!r}. Fill or remove {'them' if len(empty) > 1 else 'it'}. Files count that end in "
             f"{', '.join(ENDINGS)}."
         )
+    if len(found) == 1 and _folders(classes[0]) and not _loose(classes[0]):
+        warn_user(
+            f"There is one class only in {str(folder)!r}, {classes[0].name!r}, whose pictures are in folders again. If "
+            f"those are the classes, pass {str(classes[0])!r}."
+        )
     files = tuple(file for name in found for file in found[name])
     return Listing(files, tuple(name for name in found for _ in found[name]))
 
 
 def _warn_of_loose(folder: Path) -> None:
-    loose = sorted(entry.name for entry in folder.iterdir() if is_picture_file(entry) and not entry.is_dir())
+    loose = _loose(folder)
     if loose:
         warn_user(
             f"{len(loose)} pictures in {str(folder)!r} are in none of its class folders, and are left out: "
             f"{listed(loose)}."
         )
+
+
+def _loose(folder: Path) -> list[str]:
+    """Pictures that are in no folder of their own."""
+    return sorted(entry.name for entry in folder.iterdir() if is_picture_file(entry) and not entry.is_dir())
 
 
 def _labelled(folder: Path, labels: Labels) -> Listing:

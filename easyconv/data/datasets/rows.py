@@ -30,7 +30,7 @@ def chosen_rows(rows: Any, count: int) -> Tensor:
     >>> chosen_rows([True, False, True], 3), chosen_rows([-1], 3), chosen_rows(slice(2), 3)
     (tensor([0, 2]), tensor([2]), tensor([0, 1]))
     """
-    index = torch.arange(count)[rows] if isinstance(rows, slice) else _numbers(rows, count)
+    index = torch.tensor(range(count)[rows]) if isinstance(rows, slice) else _numbers(rows, count)
     if not len(index):
         raise EmptyDataError(f"No row is left of {count}: the choice is empty.")
     return index

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from easyconv.arguments import check_integer
 from easyconv.data.augment.normalization import Normalize
 from easyconv.data.augment.ranges import check_calm, check_normalized_alike, check_range, flat, moves_pixels
-from easyconv.data.augment.transform import Position, Transform, as_transform
+from easyconv.data.augment.transform import Compose, Position, Transform, as_transform
 from easyconv.data.datasets.facts import Facts
 from easyconv.data.datasets.rows import chosen_rows
 from easyconv.data.datasets.targets import checked_names, look_like_masks, taken, titles_of, wrapping
@@ -207,6 +207,7 @@ class Split(Dataset[Any], ABC):
         chance, calm = self._fitted(transforms), self._fitted([evaluation])
         check_calm(calm, "evaluation=")
         check_normalized_alike(chance, calm)
+        self._warn_of_functions([*chance, *calm])
         plain = self.pipeline.wrap is None and look_like_masks(self.targets, self.size)
         if plain and any(map(moves_pixels, [*chance, *calm])):
             warn_user(
@@ -225,7 +226,19 @@ class Split(Dataset[Any], ABC):
         """
         fitted = self._fitted(transforms)
         check_calm(fitted, "prepare()")
+        self._warn_of_functions(fitted)
         return self._with(self.pipeline.followed_by(fitted))
+
+    def _warn_of_functions(self, transforms: Sequence[Transform]) -> None:
+        """Notice functions that get images alone, where masks or boxes would have to move along."""
+        found = next(
+            (part for part in flat(Compose(*transforms)) if getattr(part, "takes_targets", True) is False), None
+        )
+        if self.pipeline.wrap is not None and found is not None:
+            warn_user(
+                "A function gets the images alone, and the masks or boxes of this data stay as they are: if it moves "
+                "pixels, they no longer fit. Take a transform of ec.augment or of torchvision.transforms.v2 for that."
+            )
 
     def normalize(self: S, mean: Sequence[float] | None = None, std: Sequence[float] | None = None) -> S:
         """Subtract the mean of each channel and divide by its standard deviation, in all batches.

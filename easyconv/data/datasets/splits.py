@@ -170,6 +170,13 @@ def _check_alike(train: Split, part: Split, name: str) -> None:
             "numbers in one than in the other. Scale both alike."
         )
     check_numbering(part.class_names, train.class_names, name)
+    if part.preprocessing is not None and train.preprocessing is not None:
+        given, known = part.preprocessing.normalization, train.preprocessing.normalization
+        if given != known:
+            raise DataError(
+                f"{name} is normalized by other numbers than train. Normalize them together: "
+                "Splits(train, ...).normalize()."
+            )
 
 
 def _codes_of(split: Split) -> Tensor | None:

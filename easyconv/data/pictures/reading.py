@@ -28,7 +28,6 @@ def read_picture(source: Any, channels: int = 3) -> Any:
     16 bits                  divided by 257
     32 bits                  untouched where all lie in 0 to 255, divided by 257 where they lie in 0 to 65535
     floats                   times 255 where all lie in 0 to 1, untouched where they lie in 0 to 255
-    numbers beyond these     stretched from their least to their greatest
     animation                the first frame
     ======================== ===========================================================================================
 
@@ -47,7 +46,7 @@ def read_picture(source: Any, channels: int = 3) -> Any:
     ------
     BrokenPictureError
         When the file is no picture, is cut off (also where ``LOAD_TRUNCATED_IMAGES`` of PIL is set), cannot be read,
-        holds NaN, or is so large that it may be an attack; the message names the file.
+        holds NaN or numbers of no usual scale, or is so large that it may be an attack; the message names the file.
     ArgumentTypeError
         When it is neither a path nor a picture.
 
@@ -142,7 +141,10 @@ def _with_bytes(image: Any, kind: str) -> Any:
     elif low >= 0 and high <= _greatest(image.mode):
         values *= _factor(image.mode, high)
     else:
-        values = (values - low) * (255 / (high - low) if high > low else 0)
+        raise ValueError(
+            f"it holds numbers from {low:g} to {high:g}, and nobody can tell which are black and white; save it with "
+            "floats in [0, 1] or [0, 255], or whole numbers from 0 to 255 or 65535"
+        )
     return Image.fromarray(np.round(values).astype(np.uint8))
 
 

@@ -16,8 +16,6 @@ __all__ = ["ArraySource"]
 
 # Data that takes more of the device's free memory than this is sent batch by batch.
 _SHARE_OF_DEVICE = 0.25
-# Normalized images have negative values: a few of them tell.
-_FIRST = 8
 
 
 class ArraySource(Source):
@@ -65,6 +63,10 @@ class ArraySource(Source):
         self._shuffle = shuffle
         self._chosen = chosen
         self.rows: int = check_rows(self._raw if chosen is None else Batch(chosen, y, sample_weight))
+        self.resize(batch_size)
+
+    def resize(self, batch_size: int) -> None:
+        """Give batches of so many rows; see `Source.resize`."""
         self.batch_size: int = batch_size
         self.steps: int = -(-self.rows // batch_size)
 
@@ -73,15 +75,6 @@ class ArraySource(Source):
         """Whether they are uint8 images."""
         x = self._raw.x
         return isinstance(x, Tensor) and x.dtype == torch.uint8 and x.dim() >= 3
-
-    @property
-    def holds_unit_floats(self) -> bool:
-        """Whether they are float images, the first of which lie in [0, 1]."""
-        x = self._raw.x
-        if not isinstance(x, Tensor) or not x.is_floating_point() or x.dim() < 3:
-            return False
-        low, high = x[:_FIRST].aminmax()
-        return bool((low >= 0) & (high <= 1))
 
     def example(self, key: int | None = None) -> Batch:
         """The first two rows; see `Source.example`."""

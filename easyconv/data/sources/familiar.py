@@ -24,6 +24,8 @@ class Familiar:
     ----------
     rule : TargetRule or nested rules
         What the targets are; only a single rule has a short way.
+    known_values : bool, default False
+        Whether all values have been looked at before, so that only the form is.
 
     Examples
     --------
@@ -38,8 +40,9 @@ class Familiar:
     True
     """
 
-    def __init__(self, rule: Any) -> None:
+    def __init__(self, rule: Any, *, known_values: bool = False) -> None:
         self._fits = _value_check(rule)
+        self._known_values = known_values
         self._form: Any = None
 
     def learn(self, item: Any, ready: Batch) -> None:
@@ -49,11 +52,13 @@ class Familiar:
         self._form = form if unchanged and _same(ready.x, item[0]) and _same(ready.y, item[1]) else None
 
     def take(self, item: Any) -> Batch | None:
-        """The batch, or ``None`` where it has to go the long way."""
-        if self._form is None or self._fits is None or _form(item) != self._form:
+        """The batch, or ``None`` where it has to go the long way, as a last batch of fewer rows has."""
+        if self._fits is None or self._form is None or _form(item) != self._form:
             return None
         x, y = item
-        return Batch(x, y) if math.isfinite(x.sum()) and self._fits(y) else None
+        if self._known_values or (math.isfinite(x.sum().item()) and self._fits(y)):
+            return Batch(x, y)
+        return None
 
 
 def _same(ready: Any, given: Tensor) -> bool:
@@ -68,11 +73,12 @@ def _form(item: Any) -> tuple[Any, ...] | None:
     if type(item) not in (list, tuple) or len(item) != 2:
         return None
     x, y = item
-    if type(x) is not Tensor or type(y) is not Tensor or not x.dim() or not y.dim() or x.is_cuda or y.is_cuda:
+    # Of an exact type, since a subclass of Tensor may do anything with the sum.
+    if type(x) is not Tensor or type(y) is not Tensor or not (x.is_cpu and y.is_cpu) or x.requires_grad:
         return None
-    if x.dtype is not torch.float32 or x.requires_grad or not 0 < x.shape[0] == y.shape[0]:
+    if x.dtype is not torch.float32 or not x.ndim or not y.ndim or not 0 < len(x) == len(y):
         return None
-    return x.shape[1:], y.shape[1:], y.dtype
+    return x.shape, y.shape, y.dtype
 
 
 def _value_check(rule: Any) -> Callable[[Tensor], bool] | None:
@@ -83,9 +89,9 @@ def _value_check(rule: Any) -> Callable[[Tensor], bool] | None:
         return lambda y: not y.is_floating_point() and _within(y, 0, highest)
     if rule.kind == "binary":
         return lambda y: _within(y, 0, 1)
-    return lambda y: not y.is_floating_point() or math.isfinite(y.sum())
+    return lambda y: not y.is_floating_point() or math.isfinite(y.sum().item())
 
 
 def _within(y: Tensor, lowest: int, highest: int) -> bool:
     low, high = torch.aminmax(y)
-    return bool(lowest <= low.item() and high.item() <= highest)
+    return lowest <= low.item() and high.item() <= highest

@@ -44,6 +44,10 @@ class FileSource(StreamSource):
         self._workers = num_workers
         self._order = torch.arange(len(dataset))
         self.rows: int = len(dataset)
+        self.resize(batch_size)
+
+    def resize(self, batch_size: int) -> None:
+        """Give batches of so many samples; see `Source.resize`."""
         self.batch_size: int = batch_size
         self.steps: int = -(-self.rows // batch_size)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler, Subset, TensorDataset, default_collate
 
 from easyconv.data.sources.batch import Batch, unpack
+from easyconv.data.sources.gathering import gather_batches, is_gatherable
 from easyconv.data.sources.order import warn_of_order
 from easyconv.data.sources.source import Binding, check_rows, located
 from easyconv.data.sources.streams import StreamSource
@@ -50,7 +51,7 @@ class LoaderSource(StreamSource):
 
     def _open(self) -> Iterator[Any]:
         self._waiting = Waiting(self._loader.dataset) if self.rows else None
-        return iter(self._loader)
+        return gather_batches(self._loader) if is_gatherable(self._loader) else iter(self._loader)
 
     def _next_item(self, iterator: Iterator[Any], index: int) -> Any:
         start = time.perf_counter()
@@ -114,6 +115,7 @@ class LoaderSource(StreamSource):
             batch = unpack(tuple(dataset.tensors))
             check_rows(batch)
             self._require_binding().check(batch, whole=True)
+        self._known_values = True
 
     def _why_empty(self) -> str:
         rows, size = _length(self._loader.dataset), self.batch_size

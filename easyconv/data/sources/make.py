@@ -20,7 +20,7 @@ from easyconv.data.sources.workers import Located, loader
 from easyconv.errors import ArgumentError, DataError, DataTypeError, EmptyDataError
 from easyconv.nested import rows_of
 
-__all__ = ["DEFAULT_BATCH_SIZE", "Source", "as_split", "holds_batches", "holds_samples", "make_source"]
+__all__ = ["DEFAULT_BATCH_SIZE", "Source", "as_split", "holds_batches", "holds_samples", "make_source", "shared_split"]
 
 DEFAULT_BATCH_SIZE = 32
 
@@ -94,6 +94,38 @@ def as_split(x: Any) -> Any:
     return x if isinstance(x, Dataset) and hasattr(x, "make_source") else None
 
 
+def shared_split(dataset: Any) -> Any:
+    """A part of a data set whose transforms are those of all samples, also where torch has joined or cut parts.
+
+    Raises
+    ------
+    DataError
+        When the parts that are joined have different transforms.
+
+    Examples
+    --------
+    >>> shared_split([1, 2]) is None
+    True
+    """
+    splits = _joined(dataset)
+    pipelines = [None if split is None else split.pipeline for split in splits]
+    if any(pipeline != pipelines[0] for pipeline in pipelines):
+        raise DataError(
+            "The data sets that are joined have different transforms, and a batch would hold samples of both. Give all "
+            "of them the same: augment() and normalize() with the same arguments."
+        )
+    return splits[0]
+
+
+def _joined(dataset: Any) -> list[Any]:
+    """The data sets that one of torch's is made of: splits, and None for all others."""
+    if isinstance(dataset, ConcatDataset):
+        return [split for part in dataset.datasets for split in _joined(part)]
+    if isinstance(dataset, (Located, Subset)):
+        return _joined(dataset.dataset)
+    return [as_split(dataset)]
+
+
 def _make(x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool, name: str) -> Source:
     split = as_split(x)
     if split is not None:
@@ -117,25 +149,10 @@ def _make(x: Any, y: Any, sample_weight: Any, *, batch_size: int, shuffle: bool,
 def _of_loader(loader: Any) -> Source:
     """A loader of a split gives its pictures as they are kept; the split's transforms follow on whole batches."""
     source = LoaderSource(loader)
-    splits = _joined(loader.dataset)
-    pipelines = [None if split is None else split.pipeline for split in splits]
-    if any(pipeline != pipelines[0] for pipeline in pipelines):
-        raise DataError(
-            "The data sets that are joined have different transforms, and a batch would hold samples of both. Give all "
-            "of them the same: augment() and normalize() with the same arguments."
-        )
-    if splits[0] is not None:
-        source.pipeline, source.preprocessing = splits[0].pipeline, splits[0].preprocessing
+    split = shared_split(loader.dataset)
+    if split is not None:
+        source.pipeline, source.preprocessing = split.pipeline, split.preprocessing
     return source
-
-
-def _joined(dataset: Any) -> list[Any]:
-    """The data sets that one of torch's is made of: splits, and None for all others."""
-    if isinstance(dataset, Located):
-        return _joined(dataset.dataset)
-    if isinstance(dataset, ConcatDataset):
-        return [split for part in dataset.datasets for split in _joined(part)]
-    return [as_split(dataset)]
 
 
 def holds_batches(x: Any, y: Any = None) -> bool:
@@ -225,7 +242,8 @@ def _no_extras(x: Any, y: Any, sample_weight: Any, name: str) -> None:
     if y is not None:
         raise DataError(f"y must be left out where {name} is a {kind}, which yields the targets itself: (x, y).")
     if sample_weight is not None:
-        raise DataError(f"sample_weight must be left out where {name} is a {kind}: let it yield (x, y, sample_weight).")
+        instead = "let it yield (x, y, sample_weight)" if as_split(x) is None else "weigh classes with class_weight="
+        raise DataError(f"sample_weight must be left out where {name} is a {kind}: {instead}.")
 
 
 def _check_batch_size(x: Any, batch_size: int, name: str) -> None:

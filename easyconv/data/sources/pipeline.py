@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from easyconv.data.augment.crops import CenterCrop
 from easyconv.data.augment.transform import Compose, Position, Transform
+from easyconv.data.augment.views import FiveCrop, TenCrop, Views
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.inputs import check_inputs, finish_inputs
 from easyconv.data.sources.rules import InputRule
-from easyconv.errors import DataError
+from easyconv.errors import ArgumentError, DataError
 from easyconv.nested import map_tree, rows_of
 from easyconv.seed import derive, kept_random_state, seed_for
 
@@ -63,6 +65,23 @@ class Pipeline:
     def followed_by(self, transforms: Iterable[Transform]) -> "Pipeline":
         """With more preparation of all batches, behind what there is."""
         return replace(self, preparation=(*self.preparation, *transforms))
+
+    def viewed_by(self, views: Views) -> "Pipeline":
+        """For test-time augmentation: views that are cut themselves take the place of the crop of evaluation.
+
+        Raises
+        ------
+        ArgumentError
+            When there are masks or boxes, whose places differ from view to view.
+        """
+        if self.wrap is not None:
+            raise ArgumentError(
+                "tta= averages answers about whole images, and this data has masks or boxes, whose places are others "
+                "in each view. Predict without tta=."
+            )
+        if not isinstance(views, (FiveCrop, TenCrop)):
+            return self
+        return replace(self, instead=tuple(part for part in self.instead if not isinstance(part, CenterCrop)))
 
     def run(self, batch: Batch, *, training: bool, at: Position = Position()) -> Batch:  # noqa: B008
         """The batch as the net gets it, its inputs floats on the device."""

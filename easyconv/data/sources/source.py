@@ -122,11 +122,6 @@ class Source(ABC):
         """Whether its inputs are known to be uint8 images, which are divided by 255 and nothing else."""
         return False
 
-    @property
-    def holds_unit_floats(self) -> bool:
-        """Whether its inputs look like float images in [0, 1]."""
-        return False
-
     @abstractmethod
     def example(self, key: int | None = None) -> Batch:
         """Up to two rows, as tensors on the CPU, not yet fitted to a net; no batch is lost.
@@ -147,6 +142,15 @@ class Source(ABC):
     @abstractmethod
     def check_first(self, inputs: Any) -> None:
         """Check the inputs that `example` was taken from, so that the message has their own shape and rows."""
+
+    def resize(self, batch_size: int) -> None:  # noqa: B027
+        """Give batches of so many rows from now on; call it between passes. Who does not cut the batches, goes on.
+
+        Parameters
+        ----------
+        batch_size : int
+            Rows per batch.
+        """
 
     def peek(self) -> Batch:
         """As `example`, but the first pass is not begun by looking: what it draws is given back, and drawn again."""

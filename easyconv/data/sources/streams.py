@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 
@@ -42,6 +42,8 @@ class StreamSource(Source):
 
     _pending: _Pending | None = None
     _live: Iterator[Any] | None = None
+    _known_values: bool = False
+    """Whether all values have been looked at already."""
 
     @abstractmethod
     def _open(self) -> Iterator[Any]:
@@ -85,14 +87,15 @@ class StreamSource(Source):
         return rows
 
     def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor | None, Batch]]:
-        familiar = Familiar(binding.targets)
+        familiar = Familiar(binding.targets, known_values=self._known_values)
+        as_it_is = binding.takes_as_it_is
         iterator, first = self._take_up(key)
         index = 0
         if first is not None:
             yield self._rows(0), self._ready(binding, first, index)
             index = 1
         while (item := self._next_item(iterator, index)) is not _END:
-            batch = familiar.take(item) if binding.takes_as_it_is else None
+            batch = familiar.take(item) if as_it_is else None
             if batch is None:
                 batch = self._ready(binding, self._as_batch(item, index), index)
                 familiar.learn(item, batch)
@@ -141,15 +144,22 @@ class StreamSource(Source):
 
     def _next_item(self, iterator: Iterator[Any], index: int) -> Any:
         try:
-            with located(self.place(index)):
-                return next(iterator, _END)
+            return next(iterator, _END)
+        except Exception as error:
+            self._refuse(error, index)
+
+    def _refuse(self, error: Exception, index: int) -> NoReturn:
+        """Say which batch could not be read."""
+        place = self.place(index)
+        try:
+            with located(place):
+                raise error
         except SampleError:
             raise
-        except Exception as error:
+        except Exception as told:
             raise DataError(
-                f"{self.place(index)} could not be read: the data raised {type(error).__name__}: "
-                f"{error}{_collate_hint(error)}"
-            ) from error
+                f"{place} could not be read: the data raised {type(told).__name__}: {told}{_collate_hint(told)}"
+            ) from told
 
     def _as_batch(self, item: Any, index: int) -> Batch:
         with located(self.place(index)):

@@ -104,12 +104,24 @@ def test_parts_by_other_names_and_beside_folders_without_pictures(tmp_path):
         ),
         (["train/cat", "val/cat", "valid/cat"], "folders of parts, 'train', 'val', 'valid'. Leave one of each"),
         (["val/cat", "test/cat"], "folders of parts, 'test', 'val', but none to train on"),
+        (["test/cat", "test/dog"], "folders of parts, 'test', but none to train on. Name that one 'train'"),
+        (
+            ["train/cat", "train/dog", "dev/cat", "dev/dog"],
+            "other ones with pictures, 'dev', .* Move them elsewhere; if 'train' is the name of a class, put its",
+        ),
+        (["train/cat", "train/dog", "unlabelled"], "folders of parts, 'train', and other ones .*, 'unlabelled'"),
         (["train/cat", "test"], "test' has no folders in it; .* The 2 pictures in it need labels="),
     ],
 )
 def test_parts_are_never_taken_for_classes(tmp_path, folders, text):
     fill(tmp_path, folders, 2)
     with pytest.raises(DataError, match=text):
+        ec.data.image_folder(tmp_path, size=8)
+
+
+def test_a_folder_above_the_classes_is_noticed(tmp_path):
+    fill(tmp_path / "images", ["cat", "dog"], 2)
+    with pytest.warns(EasyconvWarning, match=r"one class only in .*, 'images', whose .* pass '.*images'"):
         ec.data.image_folder(tmp_path, size=8)
 
 

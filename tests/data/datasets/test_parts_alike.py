@@ -5,6 +5,7 @@ import warnings
 import PIL.Image
 import pytest
 import torch
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import easyconv as ec
 from easyconv.errors import DataError, EasyconvWarning, LabelError
@@ -92,8 +93,8 @@ def test_a_folder_with_fewer_classes_is_refused_by_itself(tmp_path):
         (part().normalize(), part(), r"images are not normalized, .* trained on images that are normalized by mean \("),
         (part(), part().normalize(), r"images are normalized by mean .*trained on images that are not normalized"),
         (part().normalize(), part().normalize([0.5], [0.25]), r"by mean \(0.5\) and std \(0.25\), .* by mean \("),
-        (part().normalize(), IMAGES, "uint8 images are divided by 255 and nothing else"),
-        (part().normalize(), IMAGES.float() / 255, r"images lie in \[0, 1\], .*\(\(images \* 255\).round\(\)"),
+        (part().normalize(), IMAGES, r"images lie in \[0, 1\] \(bytes are divided by 255, and nothing else\)"),
+        (part().normalize(), IMAGES.float() / 255, r"images lie in \[0, 1\] .* went through model.preprocessing"),
     ],
 )
 def test_images_of_another_scale_are_noticed(trained_on, given, text):
@@ -105,6 +106,60 @@ def test_images_of_another_scale_are_noticed(trained_on, given, text):
         model.predict(given, verbose=0)
     with pytest.warns(EasyconvWarning, match=text):
         model.fit(trained_on, validation_data=data if len(data) == 2 else given, verbose=0)
+
+
+def batches():
+    yield IMAGES[:20].float() / 255, LABELS[:20]
+
+
+@pytest.mark.parametrize(
+    "bare",
+    [
+        lambda: DataLoader(TensorDataset(IMAGES, LABELS), 20),
+        lambda: [(IMAGES[:20], LABELS[:20])],
+        lambda: batches(),
+        lambda: Own(part()),
+    ],
+)
+def test_so_they_are_wherever_they_come_from(bare):
+    model = trained(part().normalize())
+    with pytest.warns(EasyconvWarning, match=r"images lie in \[0, 1\]"):
+        model.evaluate(bare(), verbose=0)
+    with pytest.warns(EasyconvWarning, match=r"images lie in \[0, 1\]"):
+        trained(part().normalize(), validation_data=bare(), validation_steps=1)
+
+
+class Own(Dataset):
+    """Takes pictures out of a part, which gives them as they are kept."""
+
+    def __init__(self, split):
+        self.split = split
+
+    def __len__(self):
+        return len(self.split)
+
+    def __getitem__(self, row):
+        image, label = self.split[row]
+        return image, int(label)
+
+
+def test_parts_that_are_normalized_by_other_numbers_are_refused():
+    for one, other in ((part().normalize(), part()), (part(), part().normalize())):
+        with pytest.raises(
+            DataError, match=r"test is normalized by other numbers than train\. Normalize them together"
+        ):
+            ec.data.Splits(one, test=other)
+    together = ec.data.Splits(part(), test=part(255 - IMAGES)).normalize()
+    assert together.test.preprocessing.normalization == together.train.preprocessing.normalization
+
+
+def test_data_without_names_leaves_those_of_the_head():
+    model = trained(part())
+    model.replace_head(3, class_names=["u", "v", "w"])
+    model.fit(part(names=None), verbose=0)
+    assert model.preprocessing.categories == ("u", "v", "w")
+    model.fit(part(), verbose=0)
+    assert model.preprocessing.categories == NAMES
 
 
 @pytest.mark.parametrize("trained_on", [part(), part().normalize(), part().normalize([0.5], [0.25])])

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Subset, TensorDataset, random_split
+from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset, random_split
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -20,6 +20,7 @@ from easyconv.errors import (
     EmptyDataError,
     LabelError,
     LengthError,
+    StateError,
 )
 
 IMAGES = torch.randint(0, 256, (40, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -186,6 +187,28 @@ def test_joined_splits_keep_the_transforms_that_they_share():
         net().fit(ConcatDataset([data.train, TensorDataset(torch.rand(4, 3, 8, 8), LABELS[:4])]), verbose=0)
 
 
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda a, b: a + b,
+        lambda a, b: ConcatDataset([Subset(a, range(len(a))), b]),
+        lambda a, b: Subset(a + b, range(len(a) + len(b))),
+    ],
+)
+def test_joined_parts_keep_their_transforms_through_validation_split_and_cache(cut):
+    data = make().augment(ec.augment.RandomCrop(6), evaluation=ec.augment.CenterCrop(6)).normalize()
+    joined = cut(data.train.subset(range(20)), data.train.subset(range(20, 40)))
+    model = Seen()
+    model.compile("sgd", lr=1e-9)
+    model.fit(joined, validation_split=0.25, verbose=0)
+    assert {images.shape[-1] for images in (*model.seen[True], *model.seen[False])} == {6}
+    assert model.preprocessing.normalization == data.train.preprocessing.normalization
+    cached = ec.data.cache(joined)
+    assert cached.pipeline == data.train.pipeline
+    assert cached.class_names == tuple(NAMES)
+    assert torch.equal(cached.images, IMAGES)
+
+
 def test_grey_pictures_reach_a_net_for_colours_through_prepare():
     data = ec.data.from_arrays((IMAGES[:, :1], LABELS)).prepare(lambda x: x.expand(-1, 3, -1, -1))
     model = ec.Sequential([ec.layers.Conv2D(4, 3), ec.layers.Flatten(), ec.layers.Dense(4)], input_shape=(3, 8, 8))
@@ -247,6 +270,23 @@ def test_masks_of_another_size_than_the_output_are_refused_with_their_own_shape(
     model.compile("sgd", lr=0.1)
     with pytest.raises(LabelError, match=r"labels of shape \(N, 8, 8\) .* a tensor \(40, 7, 8\)|got .*\(40, 7, 8\)"):
         model.fit(ec.data.from_arrays((IMAGES, masks)).train, verbose=0)
+
+
+def test_functions_of_images_are_noticed_where_masks_would_have_to_move():
+    data = ec.data.from_arrays((IMAGES, tv_tensors.Mask(IMAGES[:, 0])))
+    for call in (data.augment, data.train.prepare):
+        with pytest.warns(ec.errors.EasyconvWarning, match="A function gets the images alone, and the masks or boxes"):
+            call([v2.RandomHorizontalFlip(), lambda images: images.flip(3)] if call == data.augment else torch.square)
+    make().augment(torch.square)
+
+
+def test_transforms_of_torchvision_that_draw_are_told_from_those_that_do_not():
+    for random in (v2.RandomRotation(90), v2.Compose([v2.Resize(8), v2.GaussianNoise()]), v2.MixUp(num_classes=4)):
+        with pytest.raises(ArgumentError, match=r"prepare\(\) is for batches that .* draws at random"):
+            make().prepare(random)
+    state = torch.get_rng_state()
+    make().prepare(v2.Compose([v2.Resize(8), v2.CenterCrop(6)]), v2.Grayscale(3))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_plain_masks_are_noticed_where_pixels_move():
@@ -311,13 +351,14 @@ def test_subset_by_mask_and_from_the_end():
     assert torch.equal(split.subset(LABELS == 2).images, IMAGES[LABELS == 2])
     assert torch.equal(split.subset(np.array([-1])).images, IMAGES[-1:])
     assert torch.equal(split.subset(range(3)).images, IMAGES[:3])
+    assert torch.equal(split.subset(slice(None, None, -1)).images, IMAGES.flip(0))
 
 
 def test_bytes_that_are_only_scaled_are_noticed_where_more_is_wanted():
     model, data = net(), make().normalize()
     model.fit(data.train, verbose=0)
     for call in (lambda: model.predict(IMAGES), lambda: model.evaluate(IMAGES, LABELS, verbose=0)):
-        with pytest.warns(ec.errors.EasyconvWarning, match="divided by 255 and nothing else"):
+        with pytest.warns(ec.errors.EasyconvWarning, match="divided by 255, and nothing else"):
             call()
     right = model.predict(data.train)
     assert np.allclose(model.predict(model.preprocessing(IMAGES)), right, atol=1e-5)
@@ -374,6 +415,16 @@ def test_a_shown_batch_has_its_colours_back():
     ("call", "error", "text"),
     [
         (lambda: make().normalize().normalize(), ArgumentError, "normalized already"),
+        (
+            lambda: net().fit(make().train, sample_weight=np.ones(40)),
+            DataError,
+            "sample_weight must be left out where x is a ArraySplit: weigh classes with class_weight=",
+        ),
+        (
+            lambda: net().fit(DataLoader(make().augment(ec.augment.AlternatingFlip()).train, 8), verbose=0),
+            StateError,
+            "a DataLoader, which does not tell the numbers",
+        ),
         (lambda: make(validation_split=0.2).hold_out(), ArgumentError, "8 pictures to validate on already"),
         (lambda: net().fit(make(), verbose=0), DataTypeError, "Pass data.train to fit"),
         (lambda: net().fit(make().train, LABELS, verbose=0), DataError, "y must be left out where x is a ArraySplit"),

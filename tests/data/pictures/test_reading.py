@@ -100,14 +100,21 @@ def test_dark_pictures_of_sixteen_bits_stay_dark(kind):
     assert values(picture, 1).tolist() == [[0, 0, 1, 1]]
 
 
-def test_wider_ones_and_floats_are_stretched():
-    floats = PIL.Image.fromarray(np.linspace(-3, 5, 24, dtype=np.float32).reshape(6, 4))
-    assert (values(floats, 1).min(), values(floats, 1).max()) == (0, 255)
-    wide = PIL.Image.fromarray(np.arange(24, dtype=np.int32).reshape(6, 4) * 1_000_000)
-    assert np.array_equal(values(wide, 1).flatten(), np.round(np.linspace(0, 255, 24)))
+@pytest.mark.parametrize(
+    ("pixels", "numbers"),
+    [
+        (np.linspace(-3, 5, 24, dtype=np.float32), "from -3 to 5"),
+        (np.full(24, 300, np.float32), "from 300 to 300"),
+        (np.arange(24, dtype=np.int32) * 1_000_000, r"from 0 to 2.3e\+07"),
+        (np.arange(-1, 23, dtype=np.int32), "from -1 to 22"),
+    ],
+)
+def test_numbers_of_no_usual_scale_are_refused(pixels, numbers):
+    with pytest.raises(BrokenPictureError, match=rf"holds numbers {numbers}, and nobody can tell which are black and"):
+        values(PIL.Image.fromarray(pixels.reshape(6, 4)))
 
 
-@pytest.mark.parametrize(("value", "byte"), [(0.5, 128), (1.0, 255), (7.0, 7), (254.6, 255), (300.0, 0), (-1.0, 0)])
+@pytest.mark.parametrize(("value", "byte"), [(0.5, 128), (1.0, 255), (7.0, 7), (254.6, 255)])
 def test_floats_of_a_usual_scale_keep_their_brightness(value, byte):
     assert (values(PIL.Image.new("F", (2, 2), value)) == byte).all()
 

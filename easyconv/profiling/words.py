@@ -1,0 +1,144 @@
+"""What one could write to make training faster, each tried for a few steps on a copy."""
+
+import statistics
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+
+from easyconv.data.datasets.caching import cache
+from easyconv.data.sources.batch import Batch
+from easyconv.data.sources.make import as_split
+from easyconv.device import has_fast_bf16
+from easyconv.errors import EasyconvError
+from easyconv.inference.layout import channels_last_pays
+from easyconv.model.twins import twin_of
+from easyconv.profiling.report import Word
+from easyconv.trials.trial import Trial
+
+__all__ = ["WORDS", "Setting", "tried"]
+
+WORDS = ("precision", "channels_last", "batch_size", "jit", "cache", "num_workers")
+_ROUNDS = 3
+_LARGER, _LARGEST = 4, 1024
+_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a model trains now, and what a step costs.
+
+    Parameters
+    ----------
+    model : Model
+        As the user has it.
+    data : object
+        What it trains on.
+    rows : Batch
+        A few rows, as the net gets them.
+    batch_size : int
+        Rows per step.
+    most_rows : int or None
+        Rows that there are.
+    channels_last : bool
+        Whether it trains in that layout.
+    trial : Trial
+        A copy that trains just so.
+    data_seconds : float
+        What reading a batch takes.
+    steps : int
+        How many to try.
+    device : torch.device
+        Where.
+    """
+
+    model: Any
+    data: Any
+    rows: Batch
+    batch_size: int
+    most_rows: int | None
+    channels_last: bool
+    trial: Trial
+    data_seconds: float
+    steps: int
+    device: torch.device
+
+
+def tried(setting: Setting, words: Collection[str]) -> list[Word]:
+    """The words that apply here, with the factor that each gave, the best first."""
+    found = [*_of_the_step(setting, words), *_of_the_data(setting, words)]
+    return sorted(found, key=lambda word: -word.factor)
+
+
+def _of_the_step(setting: Setting, words: Collection[str]) -> Iterator[Word]:
+    for word, code, changes, batch_size in _candidates(setting):
+        if word in words:
+            trial = Trial(twin_of(setting.model, **changes), setting.rows, setting.device)
+            try:
+                trial.warm_up(batch_size)
+                yield Word(code, _factor(setting, trial, batch_size))
+            except (RuntimeError, EasyconvError):  # a word that does not work with this net or on this machine
+                continue
+
+
+def _candidates(setting: Setting) -> Iterator[tuple[str, str, dict[str, Any], int]]:
+    recipe, size = setting.model._session.recipe, setting.batch_size
+    if recipe.precision == "fp32" and has_fast_bf16(setting.device):
+        yield "precision", "compile(precision='bf16')", {"precision": "bf16"}, size
+    if channels_last_pays(setting.model, setting.rows.x, setting.device, low_precision=True):
+        other = not setting.channels_last
+        yield "channels_last", f"compile(channels_last={other})", {"channels_last": other}, size
+    larger = min(1 << (size * _LARGER - 1).bit_length(), _LARGEST)
+    if larger > size and (setting.most_rows is None or larger <= setting.most_rows):
+        yield "batch_size", f"fit(batch_size={larger})", {}, larger
+    if not recipe.jit:
+        yield "jit", "compile(jit=True)", {"jit": True}, size
+
+
+def _factor(setting: Setting, trial: Trial, batch_size: int) -> float:
+    """How many times as fast a row is; both ways take turns, so that other work on the machine slows both."""
+    reading = setting.data_seconds / setting.batch_size
+    steps = max(setting.steps * setting.batch_size // batch_size, 2)
+    factors = []
+    for _ in range(_ROUNDS):
+        now = setting.trial.seconds_per_step(setting.batch_size, setting.steps) / setting.batch_size
+        then = trial.seconds_per_step(batch_size, steps) / batch_size
+        factors.append((reading + now) / (reading + then))
+    return statistics.median(factors)
+
+
+def _of_the_data(setting: Setting, words: Collection[str]) -> Iterator[Word]:
+    dataset = _dataset(setting.data)
+    count = (setting.steps + 1) * setting.batch_size
+    if dataset is None or len(dataset) < count or not {"cache", "num_workers"} & set(words):
+        return
+    part = Subset(dataset, range(count))
+    now = _seconds(setting, _loader(setting, part, 0))
+    workers = getattr(setting.data, "num_workers", 0)
+    if "cache" in words:
+        # Samples may be no pictures, or differ from one reading to the next.
+        with suppress(EasyconvError):
+            yield Word("fit(ec.data.cache(dataset))", now / _seconds(setting, cache(part)))
+    if "num_workers" in words and not workers and torch.get_num_threads() > 1:
+        then = _seconds(setting, _loader(setting, part, _WORKERS))
+        yield Word(f"DataLoader(dataset, num_workers={_WORKERS})", now / then)
+
+
+def _seconds(setting: Setting, source: Any) -> float:
+    times = [setting.trial.seconds_per_batch_of(source, setting.batch_size, setting.steps) for _ in range(_ROUNDS)]
+    return statistics.median(times)
+
+
+def _loader(setting: Setting, part: Any, workers: int) -> Any:
+    collate = getattr(setting.data, "collate_fn", None)
+    return DataLoader(part, batch_size=setting.batch_size, num_workers=workers, collate_fn=collate)
+
+
+def _dataset(data: Any) -> Any:
+    """The map-style data set whose samples are read one by one; None where there is none."""
+    dataset = data.dataset if isinstance(data, DataLoader) else data
+    plain = isinstance(dataset, Dataset) and not isinstance(dataset, (IterableDataset, TensorDataset))
+    return dataset if plain and hasattr(dataset, "__len__") and as_split(dataset) is None else None

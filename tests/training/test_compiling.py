@@ -1,0 +1,155 @@
+"""``compile(jit=True)``: one graph each for training and evaluation, made once, and training goes on without it."""
+
+import functools
+import shutil
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._dynamo.utils import counters
+
+import easyconv as ec
+from easyconv.errors import EasyconvWarning
+from easyconv.training.compiling import CompiledComputation
+
+ROWS, BATCH = 22, 8  # the last batch has 6 rows
+REAL = torch.compile
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Torch traces the code as ever and runs what it has traced, without the minutes of the C++ compiler."""
+    torch._dynamo.reset()
+    counters.clear()
+    monkeypatch.setattr(torch, "compile", functools.partial(REAL, backend="aot_eager"))
+    yield
+    torch._dynamo.reset()
+
+
+def images(rows: int = ROWS) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(rows, 1, 6, 6, generator=generator), torch.randint(3, (rows,), generator=generator)
+
+
+def conv_net(*more: nn.Module, jit: bool = True, **options: Any) -> ec.Sequential:
+    torch.manual_seed(0)
+    model = ec.Sequential([ec.ConvBlock(4), *more, ec.layers.Flatten(), ec.layers.Dense(3)], input_shape=(1, 6, 6))
+    model.compile("sgd", lr=0.1, metrics=["accuracy"], device="cpu", jit=jit, **options)
+    return model
+
+
+def fitted(model: ec.Model, **options: Any) -> list[float]:
+    x, y = images()
+    given = {"batch_size": BATCH, "shuffle": False, "epochs": 2, "validation_data": (x, y), "verbose": 0, **options}
+    history = model.fit(x, y, **given).history
+    return [*history["loss"], *history["val_loss"]]
+
+
+def graphs() -> int:
+    return int(counters["stats"]["unique_graphs"])
+
+
+@pytest.mark.usefixtures("traced")
+def test_one_graph_each_for_training_and_evaluation_and_none_later() -> None:
+    model = conv_net()
+    fitted(model)
+    assert graphs() == 2
+    assert not counters["graph_break"]
+    x, y = images()
+    model.evaluate(x, y, batch_size=BATCH, verbose=0)
+    fitted(model)
+    fitted(model, callbacks=ec.callbacks.LambdaCallback(on_epoch_end=lambda *_: model.evaluate(x, y, batch_size=BATCH)))
+    assert graphs() == 2
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.1}, {"accumulate": 2}, {"ema": 0.9}, {"precision": "bf16"}])
+def test_the_results_are_those_of_uncompiled_code(options: dict[str, Any]) -> None:
+    fast, plain = conv_net(**options), conv_net(jit=False, **options)
+    rel = 1e-2 if "precision" in options else 1e-4
+    assert fitted(fast) == pytest.approx(fitted(plain), rel=rel)
+    assert graphs() == 2
+    for mine, theirs in zip(fast.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=rel, atol=rel)
+
+
+@pytest.mark.usefixtures("traced")
+def test_larger_batches_get_code_of_their_own_and_smaller_ones_none() -> None:
+    model = conv_net()
+    x, y = images(64)
+    model.evaluate(x, y, batch_size=16, verbose=0)
+    model.evaluate(x[:40], y[:40], batch_size=16, verbose=0)
+    model.evaluate(x, y, batch_size=8, verbose=0)
+    assert graphs() == 1
+    model.evaluate(x, y, batch_size=32, verbose=0)
+    assert graphs() == 2
+
+
+@pytest.mark.usefixtures("traced")
+def test_losses_of_many_kinds_and_several_outputs() -> None:
+    def own(output: Tensor, target: Tensor) -> Tensor:
+        return (output - nn.functional.one_hot(target, 3)).square().mean(dim=1)
+
+    x, y = images()
+    for loss in ("cross_entropy", own, nn.CrossEntropyLoss(label_smoothing=0.1, reduction="none")):
+        counters.clear()
+        torch._dynamo.reset()
+        model = conv_net()
+        model.compile("sgd", loss, device="cpu", jit=True)
+        model.fit(x, y, batch_size=BATCH, epochs=2, verbose=0, sample_weight=torch.rand(ROWS))
+        assert (graphs(), dict(counters["graph_break"])) == (1, {})
+
+
+class Breaks(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        torch._dynamo.graph_break()
+        return x
+
+
+@pytest.mark.usefixtures("traced")
+def test_a_net_that_cannot_be_one_graph_is_compiled_in_parts() -> None:
+    model, plain = conv_net(Breaks()), conv_net(Breaks(), jit=False)
+    with pytest.warns(EasyconvWarning, match=r"the net and its loss cannot be compiled as one, so they are in parts"):
+        losses = fitted(model)
+    assert losses == pytest.approx(fitted(plain), rel=1e-4)
+    assert graphs() >= 2
+    assert counters["graph_break"]
+
+
+def test_without_a_compiler_training_goes_on_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(graph: Any, inputs: Any) -> Any:
+        raise RuntimeError("No working C++ compiler found in torch._inductor.config.cpp.cxx: (None, 'g++')")
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", functools.partial(REAL, backend=broken))
+    model, plain = conv_net(), conv_net(jit=False)
+    with pytest.warns(EasyconvWarning, match=r"jit=True\) has no effect here.*compiler.*\. Install a C\+\+ compiler"):
+        losses = fitted(model)
+    assert losses == pytest.approx(fitted(plain), rel=1e-5)
+    torch._dynamo.reset()
+
+
+def test_errors_of_the_net_stay_its_own() -> None:
+    def computation(x: Any, y: Any, weight: Any) -> Any:
+        raise ValueError("mine")
+
+    compiled = CompiledComputation(computation)
+    with pytest.raises(ValueError, match="mine"):
+        compiled(torch.zeros(2), None, None)
+
+
+@pytest.mark.torture
+@pytest.mark.skipif(sys.platform != "linux", reason="torch.compile is tried on Linux only")
+@pytest.mark.skipif(shutil.which("g++") is None and shutil.which("c++") is None, reason="needs a C++ compiler")
+def test_the_nets_of_the_course_really_compile() -> None:
+    for make, shape in ((ec.zoo.mnist_cnn, (1, 28, 28)), (ec.zoo.googlenet, (3, 32, 32))):
+        options = {"small": True, "num_classes": 10} if make is ec.zoo.googlenet else {}
+        torch._dynamo.reset()
+        counters.clear()
+        model = make(**options)
+        model.compile("sgd", lr=0.01, device="cpu", jit=True)
+        x, y = torch.randn(20, *shape), torch.arange(20) % 10
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0, validation_data=(x, y))
+        assert (graphs(), dict(counters["graph_break"])) == (2, {})
