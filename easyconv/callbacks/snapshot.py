@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from easyconv.seed import random_state
 from easyconv.training.session import Session
 
-__all__ = ["snapshot"]
+__all__ = ["Back", "snapshot"]
 
 Back = Callable[[], None]
 
