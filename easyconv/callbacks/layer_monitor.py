@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from easyconv.arguments import check_integer
-from easyconv.callbacks.layer_plots import plot_layers
 from easyconv.errors import ArgumentError, StateError
 from easyconv.training.callback import Callback, Logs
 
@@ -84,6 +83,8 @@ class _LayerMonitor(Callback):
         MissingExtraError
             When matplotlib is not installed.
         """
+        from easyconv.callbacks.layer_plots import plot_layers
+
         if not self.rows:
             raise StateError(f"{type(self).__name__} has seen no epoch. Pass it to fit(callbacks=...) first.")
         return plot_layers(self.rows, self._panels(), path)

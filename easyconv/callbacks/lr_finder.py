@@ -12,7 +12,6 @@ from easyconv.callbacks.snapshot import Back, snapshot
 from easyconv.errors import ArgumentError, NonFiniteLossError, StateError
 from easyconv.optim import set_lr
 from easyconv.training.callback import Callback, Logs
-from easyconv.visualize.figures import GREY, TRAINING, VALIDATION, finish, new_figure
 
 __all__ = ["LRFinder"]
 
@@ -140,6 +139,8 @@ class LRFinder(Callback):
         MissingExtraError
             When matplotlib is not installed.
         """
+        from easyconv.visualize.figures import GREY, TRAINING, VALIDATION, finish, new_figure
+
         suggestion, smooth = self.suggestion, _smoothed(self.losses)
         figure = new_figure(6.0, 3.6, "LRFinder.plot()")
         panel = figure.add_subplot()
