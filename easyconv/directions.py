@@ -1,8 +1,10 @@
 """Whether a number that is logged should rise or fall, told by its name."""
 
+import difflib
+
 from easyconv.names import normalize
 
-__all__ = ["larger_is_better"]
+__all__ = ["larger_is_better", "meant_name"]
 
 _RISES = (
     "acc", "auc", "auroc", "bleu", "dice", "f1", "iou", "jaccard", "kappa", "precision", "psnr", "r2", "recall",
@@ -27,3 +29,16 @@ def larger_is_better(name: str) -> bool | None:
         if word.startswith(_RISES):
             return True
     return None
+
+
+def meant_name(name: str) -> str | None:
+    """The name that a misspelt one probably means, by its last word.
+
+    Examples
+    --------
+    >>> meant_name("val_acuracy"), meant_name("los"), meant_name("wobble")
+    ('val_accuracy', 'loss', None)
+    """
+    *before, last = normalize(name).split("_")
+    near = difflib.get_close_matches(last, ["accuracy", *_RISES, *_FALLS], n=1, cutoff=0.75)
+    return "_".join([*before, near[0]]) if near else None

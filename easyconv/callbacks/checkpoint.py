@@ -43,6 +43,9 @@ class ModelCheckpoint(MonitorCallback):
         An integer writes after every so many batches.
     initial_value_threshold : float, optional
         Only what is better than this counts as best.
+    keep : int, optional
+        Have no more than the so many best files by ``monitor``, and remove those of this callback that are no longer
+        among them. Needs names that differ: ``"{epoch:02d}-{val_loss:.3f}.pt"``. All files stay by default.
 
     Raises
     ------
@@ -56,7 +59,10 @@ class ModelCheckpoint(MonitorCallback):
     >>> from easyconv.callbacks import ModelCheckpoint
     >>> ModelCheckpoint("best.pt", monitor="val_accuracy", save_best_only=True).larger_is_better
     True
+    >>> three_best = ModelCheckpoint("{epoch:02d}-{val_accuracy:.3f}.pt", monitor="val_accuracy", keep=3)
     """
+
+    remembers = ("best", "kept", "_batches", "_epoch")
 
     def __init__(
         self,
@@ -69,9 +75,10 @@ class ModelCheckpoint(MonitorCallback):
         mode: Mode = "auto",
         save_freq: Literal["epoch"] | int = "epoch",
         initial_value_threshold: float | None = None,
+        keep: int | None = None,
     ) -> None:
-        # Without save_best_only nothing is compared, so a name that "auto" cannot judge must not be refused.
-        super().__init__(monitor, mode if save_best_only or mode != "auto" else "min")
+        # Where nothing is compared, a name that "auto" cannot judge must not be refused.
+        super().__init__(monitor, mode if save_best_only or keep is not None or mode != "auto" else "min")
         if not isinstance(filepath, (str, os.PathLike)):
             raise ArgumentTypeError(f"filepath must be a path like 'best.pt', got {filepath!r}.")
         self.filepath = os.fspath(filepath)
@@ -89,12 +96,20 @@ class ModelCheckpoint(MonitorCallback):
         )
         threshold = initial_value_threshold
         self.best = self.worst() if threshold is None else check_number("initial_value_threshold", threshold)
+        self.keep = None if keep is None else check_integer("keep", keep, minimum=1)
+        if self.keep is not None and not self._names:
+            raise ArgumentError(
+                f"ModelCheckpoint(filepath={self.filepath!r}, keep={keep}) would write every file over the last one. "
+                "Put a name into it: '{epoch:02d}.pt'."
+            )
+        self.kept: list[tuple[float, str]] = []
+        """Values and files that ``keep`` has left, the best first."""
         self._batches = 0
         self._epoch = 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """See that the value can be there, and that the folder can be written to."""
-        if self.save_best_only:
+        if self._compares:
             super().on_train_begin(logs)
             if self.save_freq != "epoch" and self.monitor.startswith("val_"):
                 raise ArgumentError(
@@ -122,20 +137,44 @@ class ModelCheckpoint(MonitorCallback):
         if self._batches % self.save_freq == 0:
             self._save(self._epoch, logs or {}, batch)
 
+    @property
+    def _compares(self) -> bool:
+        return self.save_best_only or self.keep is not None
+
     def _save(self, epoch: int, logs: Logs, batch: int | None = None) -> None:
-        if self.save_best_only:
-            value = self.value_in(logs)
-            if value is None or not self.improves(value, self.best):
-                return
-            why = f": {self.monitor} improved from {self.best:.4f} to {value:.4f}"
-        else:
-            value, why = self.best, ""
+        value = self.value_in(logs) if self._compares else None
+        if self._compares and (value is None or not self._is_worth_a_file(value)):
+            return
         path = self._path(epoch, logs, batch)
         if path is None:
             return
         self.model.save_weights(path)
-        self.best = value
-        say(self.verbose, f"Epoch {epoch + 1}: wrote {path}{why}.")
+        say(self.verbose, f"Epoch {epoch + 1}: wrote {path}{self._reason(value)}.")
+        if value is not None:
+            self.best = value if self.improves(value, self.best) else self.best
+            self._remove_all_but_the_best(value, path)
+
+    def _is_worth_a_file(self, value: float) -> bool:
+        if self.save_best_only or self.keep is None:
+            return self.improves(value, self.best)
+        worst = self.kept[-1][0] if len(self.kept) >= self.keep else self.worst()
+        return self.improves(value, worst)
+
+    def _reason(self, value: float | None) -> str:
+        if value is None:
+            return ""
+        if self.improves(value, self.best):
+            return f": {self.monitor} improved from {self.best:.4f} to {value:.4f}"
+        return f": {self.monitor} {value:.4f} is among the {self.keep} best"
+
+    def _remove_all_but_the_best(self, value: float, path: str) -> None:
+        if self.keep is None:
+            return
+        others = [entry for entry in self.kept if entry[1] != path]
+        ranked = sorted([*others, (value, path)], key=lambda entry: entry[0], reverse=self.larger_is_better)
+        self.kept = ranked[: self.keep]
+        for _, old in ranked[self.keep :]:
+            Path(old).unlink(missing_ok=True)
 
     def _path(self, epoch: int, logs: Logs, batch: int | None) -> str | None:
         """The path with its names filled in; ``None`` where it waits for a validation."""

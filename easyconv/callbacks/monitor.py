@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from easyconv.arguments import check_choice, check_integer, check_number
-from easyconv.directions import larger_is_better
+from easyconv.directions import larger_is_better, meant_name
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.names import normalize
 from easyconv.training.callback import Callback, Logs
@@ -128,8 +128,10 @@ def _larger_is_better(monitor: str, mode: Mode) -> bool:
     known = larger_is_better(monitor)
     if known is not None:
         return known
+    meant = meant_name(monitor)
+    hint = f"Did you mean {meant!r}? Otherwise pass" if meant else "Pass"
     raise ArgumentError(
-        f"mode='auto' cannot tell whether {monitor!r} should fall or rise. Pass mode='min' or mode='max'."
+        f"mode='auto' cannot tell whether {monitor!r} should fall or rise. {hint} mode='min' or mode='max'."
     )
 
 

@@ -17,16 +17,21 @@ The moments, in the order of a ``fit`` with validation (names, signatures and or
     on_train_end(logs)                             # also after an error and after Ctrl-C
 
 ``evaluate`` fires the ``on_test_…`` events alone; ``predict`` fires ``on_predict_…``.
+
+What a callback must remember for a training to go on in another process is its ``state_dict()``: plain data. The other
+process calls ``on_train_begin``, then ``load_state_dict``, and goes on with the event that comes next.
 """
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from copy import copy
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
-from easyconv.errors import ArgumentTypeError
+from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.notices import warn_user
+from easyconv.training.state import StepResult
 
 __all__ = ["Callback", "CallbackList", "LazyLogs", "Logs"]
 
@@ -47,6 +52,8 @@ class Callback:
     params : dict
         ``epochs``, ``steps`` (batches per epoch, ``None`` where unknown), ``verbose``, ``metrics`` (names that the
         logs of an epoch will have) and ``may_log_more`` (whether a callback of the user's may add names to them).
+    remembers : tuple of str
+        On the class: names of the attributes that a training which goes on in another process must have again.
 
     Examples
     --------
@@ -60,6 +67,7 @@ class Callback:
     # On the class, so that callbacks that never call super().__init__() have them too, as in Keras.
     model: Any = None
     params: Mapping[str, Any] = MappingProxyType({})
+    remembers: ClassVar[tuple[str, ...]] = ()
 
     def set_model(self, model: Any) -> None:
         """Take the model; called before the first event."""
@@ -68,6 +76,37 @@ class Callback:
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Take the parameters of the call; called before the first event."""
         self.params = params
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it must know to go on in another process: numbers, text, ``None``, lists, dicts and tensors.
+
+        Asked for between two events of a training. Holds the attributes that ``remembers`` names, none by default.
+        """
+        return {name: copy(getattr(self, name)) for name in self.remembers}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a ``state_dict()``.
+
+        Called after ``on_train_begin``, in place of the events up to the one after which the state was asked for.
+        ``on_epoch_begin`` is not repeated where that was within an epoch.
+
+        Raises
+        ------
+        ArgumentError
+            When the state is of another callback, or lacks something.
+        """
+        lacking = [name for name in self.remembers if name not in state]
+        if lacking:
+            raise ArgumentError(
+                f"{type(self).__name__} cannot go on from this state, which lacks {', '.join(map(repr, lacking))}. "
+                "Pass the callbacks of the training that wrote it, in the same order."
+            )
+        for name in self.remembers:
+            setattr(self, name, copy(state[name]))
+
+    def absorbs(self, error: BaseException) -> bool:
+        """Whether training ends in peace where this error came up; it is raised unless some callback says so."""
+        return False
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before training."""
@@ -123,6 +162,13 @@ class Callback:
 class LazyLogs(MutableMapping[str, Any]):
     """Running means that are read from the device once somebody looks, in whatever way.
 
+    Parameters
+    ----------
+    read : callable
+        Gives the means.
+    step : StepResult, optional
+        What the step of this batch found out, still on the device.
+
     Examples
     --------
     >>> logs = LazyLogs(lambda: print("read") or {"loss": 0.5})
@@ -135,8 +181,9 @@ class LazyLogs(MutableMapping[str, Any]):
     {'loss': 0.5}
     """
 
-    def __init__(self, read: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, read: Callable[[], Mapping[str, Any]], step: StepResult | None = None) -> None:
         self._read = read
+        self.step = step
         self._values: dict[str, Any] | None = None
 
     def _looked(self) -> dict[str, Any]:
@@ -215,7 +262,8 @@ class CallbackList:
     def training(self, last_row: Callable[[], Logs | None]) -> Iterator[None]:
         """``on_train_begin`` before the block and ``on_train_end`` after it, for whoever saw the beginning.
 
-        An error in an ``on_train_end`` does not keep the others from theirs, and does not hide an earlier error.
+        An error in an ``on_train_end`` does not keep the others from theirs, and does not hide an earlier error. An
+        error that a callback absorbs ends the block in peace.
         """
         begun: list[Callback] = []
         try:
@@ -223,13 +271,17 @@ class CallbackList:
                 callback.on_train_begin({})
                 begun.append(callback)
             yield
-        except BaseException:
-            for error in _end_all(begun, last_row()):
-                warn_user(f"A callback failed in on_train_end as well: {error!r}.")
-            raise
-        errors = _end_all(begun, last_row())
-        if errors:
-            raise errors[0]
+        except BaseException as error:
+            absorbed = any(callback.absorbs(error) for callback in begun)
+            failed = _end_all(begun, last_row())
+            if not absorbed:
+                for other in failed:
+                    warn_user(f"A callback failed in on_train_end as well: {other!r}.")
+                raise
+        else:
+            failed = _end_all(begun, last_row())
+        if failed:
+            raise failed[0]
 
 
 def _end_all(callbacks: list[Callback], logs: Logs | None) -> list[BaseException]:

@@ -73,6 +73,7 @@ def fit(
         for epoch in plan.epochs:
             plan.before_epoch(epoch)
             callbacks.fire("on_epoch_begin", epoch, {})
+            run.follow_net()
             with run.average.set_aside() if run.average is not None else nullcontext():
                 row = _train_epoch(run, epoch, training, callbacks, interrupt)
             if validation is not None and plan.validate_after(epoch):
@@ -159,9 +160,10 @@ def _one_pass(stage: Stage, totals: Totals, callbacks: CallbackList, event: str,
     for index, batch in enumerate(stage.supply.epoch()):
         for hook in begin:
             hook(index, {})
-        totals.add(stage.step(batch))
+        result = stage.step(batch)
+        totals.add(result)
         if end:
-            logs = LazyLogs(totals.read)
+            logs = LazyLogs(totals.read, result)
             for hook in end:
                 hook(index, logs)
         if stopping():

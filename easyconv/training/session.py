@@ -311,6 +311,13 @@ class Session:
         run.optimizer = self._optimizer_for(run.net)
         if self.recipe.ema is not None:
             run.average = self.average = WeightAverage.following(run.net, self.recipe.ema, self.average)
+        run.follow_net = partial(self._follow_net, run, _trained(run.net))
+
+    def _follow_net(self, run: Run, before: list[int]) -> None:
+        """Train what is no longer frozen, and average what is trained."""
+        if _trained(run.net) != before:
+            self._equip(run)
+            _follow_steps(run)
 
     def _use(self, recipe: Recipe) -> None:
         """Go on by another recipe, with an optimizer that has gathered nothing."""
@@ -367,6 +374,10 @@ class Session:
     def __getstate__(self) -> dict[str, Any]:
         # What torch.compile made belongs to this very net; a copy compiles its own.
         return {**vars(self), "_compiled": None, "run": None, "_second": None}
+
+
+def _trained(net: nn.Module) -> list[int]:
+    return [id(parameter) for parameter in net.parameters() if parameter.requires_grad]
 
 
 def _params(source: Source, supply: Supply, options: FitOptions) -> dict[str, Any]:

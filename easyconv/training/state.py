@@ -122,5 +122,7 @@ class Run:
     """All whose gradients are forgotten before a step; found anew when an epoch begins."""
     hooks: ExitStack = field(default_factory=ExitStack)
     """What follows the steps of the optimizer; taken off it when the run ends or goes on with another one."""
+    follow_net: Callable[[], None] = lambda: None
+    """Lets the optimizer and the average take up what callbacks have frozen or unfrozen before an epoch."""
     took_own_step: bool = False
     """Whether easyconv's own training step has run, by itself or called by a step of the user's."""

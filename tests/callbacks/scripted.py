@@ -17,12 +17,13 @@ class Scripted(ec.Model):
     def __init__(self, values: Iterable[float], metric: str | None = None) -> None:
         super().__init__()
         self.mark = nn.Parameter(torch.zeros(1))
+        self.rectify = nn.ReLU()
         self.script = list(values)
         self.metric = metric
         self.compile("sgd", "mse", lr=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.mark
+        return self.rectify(x * self.mark)
 
     def train_step(self, batch: Any) -> dict[str, Tensor]:
         with torch.no_grad():

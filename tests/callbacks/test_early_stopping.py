@@ -167,3 +167,11 @@ def test_says_what_it_does(capsys):
 def test_refuses_bad_arguments(arguments, error):
     with pytest.raises(error, match=next(iter(arguments))):
         EarlyStopping(**arguments)
+
+
+def test_keeps_the_first_weights_where_none_are_ever_better():
+    """Keras: where no weights have been kept yet, those of the first epoch that is looked at are the best."""
+    model, _ = scripted_fit(
+        [0.1, NAN, NAN, NAN], EarlyStopping(start_from_epoch=1, patience=2, restore_best_weights=True)
+    )
+    assert model.trained == 2

@@ -1,5 +1,7 @@
 """ModelCheckpoint: when it writes, what the files hold and how they are called, as in Keras."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -236,3 +238,66 @@ def test_keras_arguments_are_understood(tmp_path):
     )
     scripted_fit([0.5], checkpoint)
     assert names(tmp_path) == ["w.pt"]
+
+
+def kept_files(values, **arguments):
+    """Names of the files after each epoch."""
+    folder, seen = Path("kept"), []
+    look = LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(sorted(path.stem for path in folder.iterdir())))
+    scripted_fit(values, ModelCheckpoint("kept/{epoch}.pt", **arguments), look)
+    return seen
+
+
+def test_keeps_the_three_best(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = kept_files([0.5, 0.9, 0.4, 0.6, 0.8, 0.1, NAN], keep=3)
+    assert found == [
+        ["1"],
+        ["1", "2"],
+        ["1", "2", "3"],
+        ["1", "3", "4"],
+        ["1", "3", "4"],
+        ["1", "3", "6"],
+        ["1", "3", "6"],
+    ]
+
+
+def test_keeps_the_last_best_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = kept_files([0.5, 0.9, 0.4, 0.3], keep=2, save_best_only=True)
+    assert found == [["1"], ["1"], ["1", "3"], ["3", "4"]]
+
+
+def test_keeps_the_highest_where_more_is_better(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert kept_files([0.5, 0.9, 0.4, 0.6], keep=2, mode="max")[-1] == ["2", "4"]
+
+
+def test_removes_no_file_of_anybody_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("kept").mkdir()
+    Path("kept/other.pt").write_text("mine")
+    assert kept_files([0.5, 0.4, 0.3], keep=1)[-1] == ["3", "other"]
+
+
+def test_what_is_kept_can_be_loaded_and_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    scripted_fit([0.5, 0.9, 0.4, 0.6], ModelCheckpoint("{epoch}-{val_loss:.1f}.pt", keep=2, verbose=1))
+    assert torch.load("1-0.5.pt", weights_only=True)["mark"].item() == 1
+    assert torch.load("3-0.4.pt", weights_only=True)["mark"].item() == 3
+    assert capsys.readouterr().out.splitlines() == [
+        "Epoch 1: wrote 1-0.5.pt: val_loss improved from inf to 0.5000.",
+        "Epoch 2: wrote 2-0.9.pt: val_loss 0.9000 is among the 2 best.",
+        "Epoch 3: wrote 3-0.4.pt: val_loss improved from 0.5000 to 0.4000.",
+    ]
+
+
+def test_keep_is_checked():
+    with pytest.raises(ArgumentError, match=r"keep=2\) would write every file over the last one"):
+        ModelCheckpoint("best.pt", keep=2)
+    with pytest.raises(ArgumentError, match="keep must be at least 1"):
+        ModelCheckpoint("{epoch}.pt", keep=0)
+    with pytest.raises(ArgumentError, match=r"'val_los' should fall or rise. Did you mean 'val_loss'\? Otherwise pass"):
+        ModelCheckpoint("{epoch}.pt", monitor="val_los", keep=2)
+    with pytest.raises(ArgumentError, match=r"'val_lss'\) is not in the logs, .*Did you mean 'val_loss'"):
+        scripted_fit([0.5], ModelCheckpoint("{epoch}.pt", monitor="val_lss", mode="min", keep=2))

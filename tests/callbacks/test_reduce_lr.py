@@ -124,3 +124,38 @@ def test_says_what_it_does(capsys):
 def test_refuses_bad_arguments(arguments, error):
     with pytest.raises(error, match=next(iter(arguments))):
         ReduceLROnPlateau(**arguments)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("patience", "cooldown", "min_delta"), [(1, 0, 0), (2, 0, 0.25), (3, 1, 0.5), (2, 3, 0.25)])
+def test_drops_where_torch_drops(seed, patience, cooldown, min_delta):
+    """torch drops after more than ``patience`` bad epochs and leaves all of the cooldown out; Keras counts its last."""
+    values = (torch.randint(1, 12, (40,), generator=torch.Generator().manual_seed(seed)) / 4).tolist()
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1.0)
+    plateau = ReduceLROnPlateau("loss", 0.5, patience, cooldown=cooldown, min_delta=min_delta, min_lr=1 / 64)
+    plateau.set_model(type("Holder", (), {"optimizer": optimizer})())
+    twin = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    oracle = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        twin,
+        factor=0.5,
+        patience=patience - 1,
+        threshold=min_delta,
+        threshold_mode="abs",
+        cooldown=max(0, cooldown - 1),
+        min_lr=1 / 64,
+        eps=0,
+    )
+    for epoch, value in enumerate(values):
+        plateau.on_epoch_end(epoch, {"loss": value})
+        oracle.step(value)
+        assert optimizer.param_groups[0]["lr"] == twin.param_groups[0]["lr"], epoch
+    assert optimizer.param_groups[0]["lr"] < 1.0
+
+
+def test_drops_no_more_often_than_told():
+    seen = Rates()
+    scripted_fit([0.5] * 7, ReduceLROnPlateau(patience=1, times=3), seen)
+    assert seen.rates == pytest.approx([1, 0.1, 0.01, 0.001, 0.001, 0.001, 0.001])
+    with pytest.raises(ArgumentError, match="times"):
+        ReduceLROnPlateau(times=-1)

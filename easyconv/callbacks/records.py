@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -97,6 +97,15 @@ class CSVLogger(Callback):
         self.append = check_flag("append", append)
         self._columns: list[str] = []
 
+    def state_dict(self) -> dict[str, Any]:
+        """The table as it is now: what a killed process wrote after this is no part of the training that goes on."""
+        return {"text": self.filename.read_text(encoding="utf-8") if self.filename.exists() else ""}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Write the table as it was then."""
+        write_whole(self.filename, lambda file: file.write(str(state["text"]).encode()))
+        self._columns = next(iter(self._lines()), [])
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin the file, or read the columns of the one to go on with."""
         check_writable(self.filename)
@@ -147,6 +156,8 @@ class History(Callback, history.History):
     >>> record.history
     {'loss': [0.5]}
     """
+
+    remembers = ("epoch", "rows")
 
     def __init__(self) -> None:
         Callback.__init__(self)
