@@ -7,7 +7,6 @@ from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
 from easyconv.measure import count_parameters, multiply_adds, output_shape, receptive_field
 from easyconv.model import Model, Sequential, load
 from easyconv.names import names_on_demand
-from easyconv.profiling import profile
 from easyconv.seed import set_seed
 from easyconv.training.history import History
 from easyconv.training.state import StepResult
@@ -15,6 +14,7 @@ from easyconv.training.state import StepResult
 if TYPE_CHECKING:
     from easyconv import visualize, zoo
     from easyconv.data import augment
+    from easyconv.profiling import profile
 
 __all__ = [
     "ConvBlock",
@@ -51,5 +51,11 @@ __version__ = "0.1.0"
 if not TYPE_CHECKING:
     # What a training does not need is imported when somebody asks for it.
     __getattr__, __dir__ = names_on_demand(
-        __name__, {"augment": "easyconv.data.augment", "visualize": "easyconv.visualize", "zoo": "easyconv.zoo"}
+        __name__,
+        {
+            "augment": "easyconv.data.augment",
+            "profile": "easyconv.profiling",
+            "visualize": "easyconv.visualize",
+            "zoo": "easyconv.zoo",
+        },
     )

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.datasets.targets import check_numbering
+from easyconv.data.class_names import check_numbering
 from easyconv.data.preprocessing import PLAIN, Normalization, Preprocessing
 from easyconv.data.sources.make import Source
 from easyconv.notices import warn_user

@@ -40,12 +40,14 @@ class Predictor(Transferable):
         As for `Buildable`.
     """
 
+    _copies: FastCopies | None = None
+    """What ``fast=True`` has made."""
+
     def __init__(
         self, net: nn.Module | None = None, *, input_shape: Any = None, name: str | None = None, init: InitLike = None
     ) -> None:
         super().__init__(net, input_shape=input_shape, name=name, init=init)
         self._session: Session | None = None
-        self._copies = FastCopies()
 
     @checked_keywords(KERAS_WORDS)
     def predict(
@@ -308,7 +310,11 @@ class Predictor(Transferable):
             return as_it_is(self.predict_step)
         recipe = None if self._session is None else self._session.recipe
         usual = by_the_net(self, self.predict_step, recipe)
-        return by_a_copy(self, self._copies, without=self._session, otherwise=usual) if fast else usual
+        if not fast:
+            return usual
+        if self._copies is None:
+            self._copies = FastCopies()
+        return by_a_copy(self, self._copies, without=self._session, otherwise=usual)
 
     def _note(self, inputs: Any, source: Source, trained_on: Preprocessing | None) -> None:
         """Remember what the net gets, and see that it is of the scale of what the net was trained on."""

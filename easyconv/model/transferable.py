@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from easyconv.arguments import check_integer
-from easyconv.data.datasets.targets import checked_names
+from easyconv.data.class_names import checked_names
 from easyconv.errors import ArgumentError, ArgumentTypeError, LayerNotFoundError
 from easyconv.layers import freezing
 from easyconv.layers.build import dry_run

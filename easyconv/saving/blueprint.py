@@ -20,7 +20,7 @@ _TORCH_OWN = frozenset(vars(nn.Module())) | {"train"}
 """What every module has: kept apart from what its class has added. ``train`` stands on a frozen norm."""
 _RECURRENT = {"_flat_weights", "_flat_weight_refs"}
 """Of recurrent layers: the parameters once more, which torch gathers anew."""
-_PASSING = {"_session", "_init", "_preprocessing"}
+_PASSING = {"_copies", "_session", "_init", "_preprocessing"}
 """Of models: what stands elsewhere in the file, or is of no use to a model in a model; and how layers that are added
 later begin, where that is a function."""
 

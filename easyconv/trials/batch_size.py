@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from easyconv.data.datasets.room import available_memory
 from easyconv.errors import ArgumentError
+from easyconv.room import available_memory
 from easyconv.trials.trial import Trial
 
 __all__ = ["ChosenSize", "choose_batch_size", "sizes_to_try"]

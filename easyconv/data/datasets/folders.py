@@ -13,7 +13,6 @@ from easyconv.data.datasets.decoding import Decoded, check_files, decode_to_disk
 from easyconv.data.datasets.file_split import FileSplit
 from easyconv.data.datasets.label_tables import Labels, listed
 from easyconv.data.datasets.listing import Listing, class_names_of, list_folder
-from easyconv.data.datasets.room import available_memory, free_disk
 from easyconv.data.datasets.split import Split
 from easyconv.data.datasets.splits import Splits
 from easyconv.data.pictures.format import PictureFormat
@@ -21,6 +20,7 @@ from easyconv.data.sources.workers import check_workers
 from easyconv.errors import ArgumentError, BrokenPictureError
 from easyconv.files import cache_folder
 from easyconv.notices import warn_user
+from easyconv.room import available_memory, free_disk
 
 __all__ = ["image_folder"]
 

@@ -14,9 +14,10 @@ from easyconv.arguments import check_integer
 from easyconv.data.augment.normalization import Normalize
 from easyconv.data.augment.ranges import check_calm, check_normalized_alike, check_range, flat, moves_pixels
 from easyconv.data.augment.transform import Compose, Position, Transform, as_transform
+from easyconv.data.class_names import checked_names
 from easyconv.data.datasets.facts import Facts
 from easyconv.data.datasets.rows import chosen_rows
-from easyconv.data.datasets.targets import checked_names, look_like_masks, taken, titles_of, wrapping
+from easyconv.data.datasets.targets import look_like_masks, taken, titles_of, wrapping
 from easyconv.data.pictures.format import PictureFormat
 from easyconv.data.preprocessing import PictureTransform, Preprocessing
 from easyconv.data.sources.batch import Batch

@@ -1,17 +1,17 @@
 """What pictures show: rows of it, names of classes, and kinds of tensors that plain torch forgets."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from easyconv.errors import ArgumentTypeError, LabelError, LengthError
+from easyconv.data.class_names import are_labels
 from easyconv.nested import leaves, map_tree
 
-__all__ = ["check_numbering", "checked_names", "look_like_masks", "taken", "titles_of", "wrapping"]
+__all__ = ["look_like_masks", "taken", "titles_of", "wrapping"]
 
 
 def taken(targets: Any, rows: Any) -> Any:
@@ -23,69 +23,6 @@ def taken(targets: Any, rows: Any) -> Any:
     tensor([7, 5])
     """
     return None if targets is None else map_tree(lambda leaf: leaf[rows], targets)
-
-
-def checked_names(class_names: Sequence[str] | None, targets: Any) -> tuple[str, ...] | None:
-    """Names for all classes.
-
-    Raises
-    ------
-    ArgumentTypeError
-        When they are no list of text.
-    LengthError, LabelError
-        When a name stands twice, or the targets have more classes than there are names.
-
-    Examples
-    --------
-    >>> checked_names(["cat", "dog"], torch.tensor([0, 1, 1]))
-    ('cat', 'dog')
-    """
-    if class_names is None:
-        return None
-    given = None if isinstance(class_names, str) or not isinstance(class_names, Iterable) else tuple(class_names)
-    if given is None or not all(isinstance(name, str) for name in given):
-        raise ArgumentTypeError(f"class_names must be a list of names, like ['cat', 'dog'], got {class_names!r}.")
-    if len(set(given)) < len(given):
-        twice = next(name for name in given if given.count(name) > 1)
-        raise LabelError(f"class_names must be different from one another, got {twice!r} twice.")
-    labels = targets if isinstance(targets, Tensor) and _are_labels(targets) else None
-    if labels is not None and len(labels) and int(labels.max()) >= len(given):
-        raise LengthError(
-            f"class_names has {len(given)} names, and there is a target {int(labels.max())}: classes are numbered from "
-            "0 on. Give each class a name."
-        )
-    return given
-
-
-def check_numbering(
-    class_names: Sequence[str] | None, known: Sequence[str] | None, what: str, beside: str = "train"
-) -> None:
-    """Refuse classes of the same names and other numbers: each label would be taken for another class.
-
-    Parameters
-    ----------
-    class_names, known : sequence of str, optional
-        Names of the classes of some data, and of the data that it is to be used with; None where nobody knows them.
-    what, beside : str
-        What these are, for the message.
-
-    Raises
-    ------
-    LabelError
-        When a name that is in both has two numbers.
-
-    Examples
-    --------
-    >>> check_numbering(("cat", "dog"), ("cat", "dog", "cow"), "test")
-    """
-    numbers = {name: number for number, name in enumerate(known or ())}
-    for number, name in enumerate(class_names or ()):
-        if numbers.get(name, number) != number:
-            raise LabelError(
-                f"{name!r} is class {number} in {what}, and class {numbers[name]} in {beside}: labels of one would be "
-                "taken for other classes in the other. Make both from the same folders, with the same class_names: a "
-                "folder with train/ and test/ in it, or a folder per class in both, even if some are empty in test/."
-            )
 
 
 def look_like_masks(targets: Any, size: tuple[int, int]) -> bool:
@@ -109,7 +46,7 @@ def titles_of(targets: Any, class_names: Sequence[str] | None) -> list[str] | No
     """
     if not isinstance(targets, Tensor):
         return None
-    if _are_labels(targets):
+    if are_labels(targets):
         return [_named(int(label), class_names) for label in targets]
     if targets.dim() == 2 and class_names is not None and targets.shape[1] == len(class_names):
         return [_mixed(row, class_names) for row in targets]
@@ -126,10 +63,6 @@ def wrapping(targets: Any) -> Callable[[Any], Any] | None:
     """
     kinds = _kinds(targets)
     return None if kinds is None else partial(_wrapped, kinds)
-
-
-def _are_labels(targets: Tensor) -> bool:
-    return targets.dim() == 1 and not targets.is_floating_point()
 
 
 def _named(label: int, class_names: Sequence[str] | None) -> str:

@@ -13,7 +13,8 @@ import torch
 import torchvision
 
 import easyconv as ec
-from easyconv.data.datasets import array_split, decoding, folders, room
+from easyconv import room
+from easyconv.data.datasets import array_split, decoding, folders
 from easyconv.data.pictures.reading import check_picture
 from easyconv.errors import (
     ArgumentError,
