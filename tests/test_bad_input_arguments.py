@@ -127,7 +127,7 @@ FIT = [
         fit(batch_size="8"),
         ArgumentTypeError,
         (
-            "batch_size must be an integer, got '8' (str).",
+            "batch_size must be an integer or 'auto', got '8' (str).",
             "Write 8.",
         ),
     ),

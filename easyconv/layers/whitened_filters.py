@@ -8,12 +8,14 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from easyconv.errors import ArgumentError, ArgumentTypeError
+from easyconv.layers.keywords import torch_words
 
 __all__ = ["whitening"]
 
 _IMAGES_AT_A_TIME = 256
 
 
+@torch_words
 def whitening(images: Tensor, *, eps: float = 5e-4) -> Callable[[Tensor], None]:
     """Initial weights of a first convolution: its outputs are uncorrelated and of variance one.
 

@@ -40,7 +40,8 @@ def chosen_batch_size(model: Any, x: Any, y: Any, *, word: str, held_out: float,
         For data whose rows cannot be counted.
     """
     if word != "auto":
-        raise ArgumentTypeError(f"batch_size must be an integer or 'auto', got {word!r} (str).")
+        hint = f" Write {int(word)}." if word.isdecimal() else ""
+        raise ArgumentTypeError(f"batch_size must be an integer or 'auto', got {word!r} (str).{hint}")
     if holds_batches(x, y):
         raise ArgumentError(
             f"batch_size='auto' has no effect where x is a {type(x).__name__}, which makes the batches itself. Pass "

@@ -1,14 +1,15 @@
 """Nothing waits for the device from batch to batch; and nothing piles up."""
 
 import gc
-import inspect
 import sys
 import time
 from collections import Counter
 from typing import Any
 
+import fakes
 import numpy as np
 import pytest
+import settings
 import torch
 from reads import counted
 from torch import Tensor, nn
@@ -21,14 +22,8 @@ from easyconv.training import loop, totals
 READS_PER_TRAINING, READS_PER_VALIDATION = 2, 1
 """As docs/speed.md says: the losses that wait to be looked at, and the row; besides one look at the losses a second."""
 
-CALLBACKS = {name: value for name in ec.callbacks.__all__ if inspect.isclass(value := getattr(ec.callbacks, name))}
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "CSVLogger": {"filename": "log.csv"},
-    "EarlyStopping": {"patience": 1, "restore_best_weights": True},
-    "LambdaCallback": {"on_train_batch_end": lambda batch, logs: None},
-    "ModelCheckpoint": {"filepath": "{epoch}.pt", "save_best_only": True},
-    "ReduceLROnPlateau": {"patience": 1},
-}
+QUIET = {"TensorBoard": {"update_freq": "epoch"}, "ActivationMonitor": {"every": 10}}
+"""What would be read as often as the user asks for, and is not asked for."""
 # Metrics of curves are torchmetrics's, which look at the values themselves; binary_accuracy is for other outputs.
 METRICS = [name for name in (*make._CLASSIFICATION, "top2", *make._REGRESSION) if name != "binary_accuracy"]
 
@@ -53,8 +48,8 @@ def reads_of_fit(
     """What is read in one epoch of training and a validation, from the first batch on."""
     torch.manual_seed(0)
     model = ec.Model(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
-    settings = {"optimizer": ec.optim.SGD(lr=0.01, momentum=0.9), "loss": "mse" if values else "cross_entropy"}
-    model.compile(**{**settings, "device": "cpu", **options})
+    usual = {"optimizer": ec.optim.SGD(lr=0.01, momentum=0.9), "loss": "mse" if values else "cross_entropy"}
+    model.compile(**{**usual, "device": "cpu", **options})
     found: list[tuple[str, Tensor]] = []
     inner = loop.fit
 
@@ -103,11 +98,13 @@ def test_no_metric_is_read_before_the_end(metric: str, monkeypatch: pytest.Monke
     assert names(found) == {"tolist": READS_PER_TRAINING + READS_PER_VALIDATION}
 
 
-@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize("name", settings.EXPORTED)
 def test_no_callback_reads_by_the_batch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes.install(monkeypatch)
+    options = {"ema": 0.5} if name == "SwapEMAWeights" else {}
     few, many = (
-        names(reads_of_fit(monkeypatch, batches, callbacks=CALLBACKS[name](**ARGUMENTS.get(name, {}))))
-        for batches in (3, 30)
+        names(reads_of_fit(monkeypatch, n, callbacks=settings.make(name, "0", **QUIET.get(name, {})), **options))
+        for n in (12, 30)
     )
     assert few == many
 
