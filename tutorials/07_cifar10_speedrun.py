@@ -104,17 +104,6 @@ PLANS = {
 }
 
 
-def triangle(model: ec.Model, peak: float, steps: int) -> ec.callbacks.Callback:
-    """A learning rate that rises to its peak over a fifth of the steps, and falls to zero over the others."""
-    count = iter(range(steps))
-
-    def set_rate(batch: int, logs: dict[str, float] | None = None) -> None:
-        done = (next(count) + 1) / (steps + 1)
-        ec.optim.set_lr(model.optimizer, peak * min(done / 0.2, (1 - done) / 0.8))
-
-    return ec.callbacks.LambdaCallback(on_train_batch_begin=set_rate)
-
-
 def train(plan: Plan, data: ec.data.Splits, seed: int) -> ec.Model:
     """A net from nothing, whitening included."""
     ec.set_seed(seed)
@@ -128,7 +117,7 @@ def train(plan: Plan, data: ec.data.Splits, seed: int) -> ec.Model:
     )
     # One "epoch" of so many steps: the last pass over the data need not be whole.
     steps = max(round(plan.epochs * len(data.train) / plan.batch_size), 1)
-    schedule = triangle(model, plan.peak, steps)
+    schedule = ec.callbacks.OneCycle(rise=0.2, anneal="linear", cycle_momentum=False)
     model.fit(data.train, batch_size=plan.batch_size, steps_per_epoch=steps, callbacks=[schedule], seed=seed)
     return model
 

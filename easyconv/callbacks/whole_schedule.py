@@ -1,18 +1,20 @@
 """Schedules that span the whole training: what is right for a rate that knows when it is over."""
 
 import math
-from typing import cast
+from typing import Literal, cast
 
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as schedules
 
-from easyconv.arguments import check_flag, check_number
+from easyconv.arguments import check_choice, check_flag, check_number
 from easyconv.callbacks.torch_schedule import BEGAN_AT, LEFT_AT, TorchScheduler
 from easyconv.errors import ArgumentError
 from easyconv.training.callback import Logs
 
 __all__ = ["OneCycle", "WarmupCosine"]
+
+_ANNEALINGS: dict[str, Literal["cos", "linear"]] = {"cosine": "cos", "linear": "linear"}
 
 
 class _WholeTraining(TorchScheduler):
@@ -71,6 +73,8 @@ class OneCycle(_WholeTraining):
         It ends at the first rate divided by this.
     cycle_momentum : bool, default True
         Let momentum (Adam's first beta) fall from 0.95 to 0.85 and rise again. Left out where the optimizer has none.
+    anneal : {"cosine", "linear"}, default "cosine"
+        Form of the rise and the fall: half cosines, or straight lines, which make a triangle.
 
     Raises
     ------
@@ -101,6 +105,7 @@ class OneCycle(_WholeTraining):
         start_factor: float = 25.0,
         end_factor: float = 1e4,
         cycle_momentum: bool = True,
+        anneal: str = "cosine",
     ) -> None:
         super().__init__()
         self.max_lr = None if max_lr is None else check_number("max_lr", max_lr, above=0)
@@ -108,6 +113,7 @@ class OneCycle(_WholeTraining):
         self.start_factor = check_number("start_factor", start_factor, minimum=1)
         self.end_factor = check_number("end_factor", end_factor, minimum=1)
         self.cycle_momentum = check_flag("cycle_momentum", cycle_momentum)
+        self.anneal = check_choice("anneal", anneal, list(_ANNEALINGS))
 
     def _made(self, optimizer: Optimizer) -> schedules.LRScheduler:
         rates = [float(group["lr"]) for group in optimizer.param_groups]
@@ -118,6 +124,7 @@ class OneCycle(_WholeTraining):
             [rate * scale for rate in rates],
             total_steps=self._length(),
             pct_start=self.rise,
+            anneal_strategy=_ANNEALINGS[self.anneal],
             cycle_momentum=self.cycle_momentum and has_momentum,
             div_factor=self.start_factor,
             final_div_factor=self.end_factor,

@@ -80,7 +80,10 @@ def test_any_schedule_of_torch(make, per):
     assert found.momentum == momentum
 
 
-@pytest.mark.parametrize("arguments", [{}, {"rise": 0.5, "start_factor": 10, "end_factor": 100}, {"max_lr": 2.0}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"rise": 0.5, "start_factor": 10, "end_factor": 100}, {"max_lr": 2.0}, {"anneal": "linear"}],
+)
 def test_one_cycle(arguments):
     callback = OneCycle(**arguments)
     top, total = callback.max_lr or 0.5, EPOCHS * BATCHES
@@ -91,6 +94,7 @@ def test_one_cycle(arguments):
             [top, 0.1 * top],
             total_steps=total,
             pct_start=callback.rise,
+            anneal_strategy="linear" if callback.anneal == "linear" else "cos",
             div_factor=callback.start_factor,
             final_div_factor=callback.end_factor,
         )
