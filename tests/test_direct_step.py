@@ -1,6 +1,8 @@
 """The short way through an optimizer's step: the same bits and the same state, and nobody is passed by."""
 
 import copy
+import functools
+from typing import Any
 
 import pytest
 import torch
@@ -195,3 +197,30 @@ def test_sparse_gradients_go_through_torch():
     direct.step(optimizer)
     assert torch.equal(table.weight[3:], before[3:])
     assert torch.equal(table.weight[1], before[1] - 0.1)
+
+
+@pytest.mark.parametrize("wraps", [True, False])
+def test_a_step_that_was_put_into_the_class_is_called(monkeypatch: pytest.MonkeyPatch, wraps: bool) -> None:
+    calls, kind = [], torch.optim.SGD
+    original = kind.step
+
+    def mine(self: Any, closure: Any = None) -> Any:
+        calls.append(1)
+        return original(self, closure)
+
+    monkeypatch.setattr(kind, "step", functools.wraps(original)(mine) if wraps else mine)
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer = kind([weight], lr=0.5)
+    for _ in range(2):
+        weight.grad = torch.ones(2)
+        direct.step(optimizer)
+    assert calls == [1, 1]
+
+
+def test_betas_that_are_tensors_are_left_to_torch() -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.Adam([weight], betas=(torch.tensor(0.9), torch.tensor(0.99)), foreach=False)
+    for _ in range(3):
+        weight.grad = torch.ones(2)
+        direct.step(optimizer)
+    assert torch.isfinite(weight).all()

@@ -16,7 +16,8 @@ from easyconv.inference.layout import as_channels_last, channels_last_pays
 from easyconv.inference.marks import mark_of
 from easyconv.inference.way import find_way
 from easyconv.layers.keeping import call, kept
-from easyconv.nested import map_tree
+from easyconv.layers.known import is_known, runs_straight
+from easyconv.nested import leaves, map_tree
 from easyconv.seed import kept_random_state
 
 __all__ = ["FastCopies", "FastCopy"]
@@ -57,7 +58,7 @@ class FastCopy:
 
 
 class FastCopies:
-    """Keeps the fast copy of a net for as long as the net does not change.
+    """Keeps the fast copy of a net for as long as neither the net nor the form of its inputs changes.
 
     A copy of this object, and what is written to a file, is empty: it is made anew when it is asked for.
     """
@@ -85,7 +86,12 @@ class FastCopies:
         StateError
             When the net cannot be copied, or its copy gives other answers.
         """
-        mark = mark_of(net)
+        if not is_known(net):
+            # Code of the user's may hang on anything: a copy of it is good for this call only.
+            self._copy = None
+            with kept_random_state(device):
+                return _fast_copy(net, inputs, expected, device, without)
+        mark = mark_of(net), _form(inputs)
         if self._copy is None or mark != self._mark:
             self._copy = None  # not two copies at a time
             with kept_random_state(device):
@@ -99,7 +105,10 @@ class FastCopies:
 def _fast_copy(net: nn.Module, inputs: Any, expected: Any, device: torch.device, without: object) -> FastCopy:
     """The fastest copy that answers as the net does: in 16 bits and with channels last, or without one or both."""
     folded = _folded(net, inputs, expected, without)
-    for dtype in (torch.bfloat16, None) if has_fast_bf16(device) and _computes_float32(net) else (None,):
+    # Images have few digits. Other numbers may need all of theirs: years, numbers of rows in a table.
+    images = isinstance(inputs, Tensor) and inputs.dim() == 4
+    short = images and has_fast_bf16(device) and _computes_float32(net)
+    for dtype in (torch.bfloat16, None) if short else (None,):
         pays = channels_last_pays(net, inputs, device, low_precision=dtype is not None)
         for channels_last in (True, False) if pays else (False,):
             made = FastCopy(_converted(folded, dtype, channels_last), dtype, channels_last)
@@ -112,12 +121,18 @@ def _fast_copy(net: nn.Module, inputs: Any, expected: Any, device: torch.device,
 def _folded(net: nn.Module, inputs: Any, expected: Any, without: object) -> nn.Module:
     """A copy with its norms folded, or as it is where that changes the answers."""
     plain = _copied(net, without)
+    if not runs_straight(plain):
+        return plain
     folded = copy.deepcopy(plain)
     try:
         with kept(folded, training=False):
             return folded if fold_batch_norms(folded, inputs) and _agrees(folded, inputs, expected) else plain
     except Exception:  # whatever goes wrong, the copy that was not folded is the safe answer
         return plain
+
+
+def _form(inputs: Any) -> Hashable:
+    return tuple((name, tuple(leaf.shape[1:]), leaf.dtype) for name, leaf in leaves(inputs))
 
 
 def _copied(net: nn.Module, without: object) -> nn.Module:

@@ -1,12 +1,14 @@
 """Whether a net has changed since it was looked at."""
 
 from collections.abc import Hashable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 __all__ = ["mark_of"]
+
+_WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_AT_A_TIME = 1 << 20
 
 _PLAIN = (bool, int, float, str, tuple, type(None))
 
@@ -14,8 +16,8 @@ _PLAIN = (bool, int, float, str, tuple, type(None))
 def mark_of(net: nn.Module) -> Hashable:
     """What is different after any change of a net's weights, layers or settings.
 
-    torch counts how often each tensor was written to, but not what went through ``.data``; so the norm of each tensor
-    counts too. To read all weights costs less than to run the net on one row.
+    torch counts how often each tensor was written to, but not what went through ``.data``; so a sum over the bits of
+    each tensor counts too. Attributes that are no plain values are not looked into.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ def mark_of(net: nn.Module) -> Hashable:
     """
     tensors = [*net.parameters(), *net.buffers()]
     outside = tuple((id(tensor), tensor.data_ptr(), _version(tensor), tensor.dtype) for tensor in tensors)
-    return outside, _norms(tensors), tuple(_settings(module) for module in net.modules())
+    return outside, _sums(tensors), tuple(_settings(module) for module in net.modules())
 
 
 def _version(tensor: Tensor) -> int:
@@ -42,12 +44,19 @@ def _version(tensor: Tensor) -> int:
 
 
 @torch.no_grad()
-def _norms(tensors: list[Tensor]) -> tuple[float, ...]:
-    floats = [tensor.detach() for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
-    if not floats:
-        return ()
-    norms: Any = torch._foreach_norm(floats)
-    return tuple(torch.stack([norm.to(floats[0].device, torch.float32) for norm in norms]).tolist())
+def _sums(tensors: list[Tensor]) -> tuple[int, ...]:
+    """A sum of the bits of each tensor, each number weighed by its place: signs and order count as well."""
+    found = [_sum(tensor.detach()) for tensor in tensors if tensor.numel() and not tensor.is_quantized]
+    return tuple(torch.stack([total.cpu() for total in found]).tolist()) if found else ()
+
+
+def _sum(tensor: Tensor) -> Tensor:
+    bits = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+    whole = bits.contiguous().flatten().view(_WHOLE[bits.element_size()])
+    weights = torch.arange(1, min(len(whole), _AT_A_TIME) + 1, dtype=whole.dtype, device=whole.device)
+    parts: tuple[Tensor, ...] = torch.split(whole, _AT_A_TIME)
+    sums = [(part * weights[: len(part)]).sum(dtype=torch.int64) for part in parts]
+    return sum((number * part for number, part in enumerate(sums, 1)), torch.zeros_like(sums[0]))
 
 
 def _settings(module: nn.Module) -> Hashable:

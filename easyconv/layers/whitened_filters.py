@@ -77,6 +77,8 @@ class _Whitening:
             )
         if self.images.dim() != 4 or not len(self.images):
             raise ArgumentError(f"whitening() takes images of shape (N, C, H, W), got {tuple(self.images.shape)}.")
+        if not bool(torch.isfinite(self.images).all()):
+            raise ArgumentError("whitening() takes finite images, got NaN or infinity among them.")
 
     def __call__(self, weight: Tensor) -> None:
         """Fill the weight of a convolution in place."""

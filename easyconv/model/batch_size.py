@@ -58,7 +58,7 @@ def chosen_batch_size(model: Any, x: Any, y: Any, *, word: str, held_out: float,
         twin = twin_of(model)
         prepared = prepared_for(twin, source)
         trial = Trial(twin, Batch(prepared.inputs, prepared.targets), device)
-        chosen = choose_batch_size(trial, max(int(source.rows * (1 - held_out)), 1), device)
+        chosen = choose_batch_size(trial, max(source.rows - round(source.rows * held_out), 1), device)
     if verbose:
         print(chosen)
     return chosen.size

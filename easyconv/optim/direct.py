@@ -87,6 +87,7 @@ def _is_unusual(group: Group) -> bool:
         or group.get("amsgrad")
         or isinstance(group["lr"], Tensor)
         or isinstance(group["weight_decay"], Tensor)
+        or any(isinstance(beta, Tensor) for beta in group.get("betas", ()))
     )
 
 
@@ -98,9 +99,14 @@ def _is_watched(optimizer: Optimizer) -> bool:
         or optimizer._optimizer_step_post_hooks
         or _global_optimizer_pre_hooks
         or _global_optimizer_post_hooks
-        or getattr(type(optimizer).step, "hooked", None) is not True
+        or not _is_torchs(type(optimizer))
         or torch.autograd._profiler_enabled()  # type: ignore[attr-defined]
     )
+
+
+def _is_torchs(kind: type[Optimizer]) -> bool:
+    """Whether nobody has put another ``step`` into the class."""
+    return _bare(kind.step) is _STEPS[kind]
 
 
 def _sgd(group: Group, parameters: Tensors, gradients: Tensors, states: list[dict[str, Any]]) -> None:
@@ -170,3 +176,12 @@ def _adam(group: Group, parameters: Tensors, gradients: Tensors, states: list[di
 _KINDS: dict[type[Optimizer], Callable[..., None]] = {SGD: _sgd, Adam: _adam, AdamW: _adam}
 _STATE: dict[type[Optimizer], str] = {SGD: "momentum_buffer", Adam: "exp_avg_sq", AdamW: "exp_avg_sq"}
 """What is there for a parameter that has been moved before."""
+_WRAPPER = Optimizer.profile_hook_step(lambda self: None).__code__
+
+
+def _bare(found: Any) -> Any:
+    """A ``step`` without what torch puts around it when the first optimizer of its class is made."""
+    return found.__wrapped__ if getattr(found, "__code__", None) is _WRAPPER else found
+
+
+_STEPS: dict[type[Optimizer], Any] = {kind: _bare(kind.step) for kind in _KINDS}

@@ -21,7 +21,7 @@ from easyconv.profiling.machine import best_time, counted, peak_bandwidth, peak_
 from easyconv.profiling.phases import PlainStep, layer_times, seconds_to_send
 from easyconv.profiling.report import Profile, Roofline
 from easyconv.profiling.words import WORDS, Setting, tried
-from easyconv.training.layout import laid_out, wants_channels_last
+from easyconv.training.layout import wants_channels_last
 from easyconv.training.state import Recipe
 from easyconv.trials.trial import Trial, quietly
 
@@ -131,11 +131,10 @@ def _profile(model: Model, x: Any, source: Source, steps: int, words: Collection
     plain = None if _own_step(twin) else PlainStep(twin, recipe, twin.optimizer, twin._overrides().compute_loss)
     sent = seconds_to_send(batch, recipe.device)
     with kept_modes(twin):
-        parts = _step_parts(twin, trial, plain, batch, channels_last, steps)
-        with laid_out(twin, channels_last):
-            twin.train()
-            layers = layer_times(twin, _runner(twin, plain, batch, recipe), recipe.device, steps)
-            roofline = None if plain is None else _roofline(plain, batch, recipe)
+        parts = _step_parts(twin, trial, plain, batch, steps)
+        twin.train()
+        layers = layer_times(twin, _runner(twin, plain, batch, recipe), recipe.device, steps)
+        roofline = None if plain is None else _roofline(plain, batch, recipe)
     seconds = {"data": max(data_seconds - sent, 0.0), "transfer": sent, **parts}
     setting = Setting(model, x, rows, size, source.rows, channels_last, trial, data_seconds, steps, recipe.device)
     return Profile(
@@ -169,19 +168,16 @@ def _own_step(twin: Any) -> bool:
     return twin._overrides().train_step is not None
 
 
-def _step_parts(
-    twin: Any, trial: Trial, plain: PlainStep | None, batch: Batch, channels_last: bool, steps: int
-) -> dict[str, float]:
+def _step_parts(twin: Any, trial: Trial, plain: PlainStep | None, batch: Batch, steps: int) -> dict[str, float]:
     """Seconds of each part of a step; the loop by hand and ``fit`` take turns."""
     size = batch_size_of(batch)
     if plain is None:
         return {"step": min(trial.seconds_per_step(size, steps) for _ in range(_ROUNDS))}
     rounds: list[dict[str, float]] = []
     for _ in range(_ROUNDS):
-        with laid_out(twin, channels_last):
-            twin.train()
-            plain.times(batch)
-            taken = [plain.times(batch) for _ in range(steps)]
+        twin.train()
+        plain.times(batch)
+        taken = [plain.times(batch) for _ in range(steps)]
         rounds.append({name: min(part[name] for part in taken) for name in taken[0]})
         rounds[-1]["by hand"] = min(sum(part.values()) for part in taken)
         rounds[-1]["fit"] = trial.seconds_per_step(size, steps)

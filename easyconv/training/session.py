@@ -28,7 +28,7 @@ from easyconv.training.averaging import WeightAverage
 from easyconv.training.callback import CallbackList
 from easyconv.training.compiling import CompiledComputation
 from easyconv.training.history import History
-from easyconv.training.layout import laid_out, wants_channels_last
+from easyconv.training.layout import as_usual, wants_channels_last
 from easyconv.training.options import FitOptions
 from easyconv.training.preparing import Prepared, check_last_batch
 from easyconv.training.state import Computation, LossFunction, Progress, Recipe, Run, SecondPhase, Step, StepResult
@@ -105,7 +105,7 @@ class Session:
         fitted = History()
         # A seeded loader draws for its first batch already, which is looked at before the first step.
         with nullcontext() if options.seed is None else kept_random_state(self.recipe.device):
-            channels_last = self._prepare_training(net, overrides, supply, checking, class_weight)
+            self._prepare_training(net, overrides, supply, checking, class_weight)
             if second is not None:
                 self._use(self.as_compiled)
             run = self._start_training(net, overrides, options.seed)
@@ -117,7 +117,7 @@ class Session:
                 rows.params = _params(training, supply, options)
             train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
             check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
-            with laid_out(net, channels_last), self._running(run):
+            with self._running(run):
                 loop.fit(run, self._plan(run, options, second), train, check, callbacks, fitted, history)
         return fitted
 
@@ -247,8 +247,8 @@ class Session:
 
     def _prepare_training(
         self, net: nn.Module, overrides: Overrides, supply: Supply, checking: Supply | None, class_weight: Any
-    ) -> bool:
-        """Fit data and net to each other; returns whether to train with channels last."""
+    ) -> None:
+        """Fit data and net to each other."""
         prepared = self._prepare(net, overrides, supply)
         prepared.weigh(class_weight)
         check_last_batch(net, prepared)
@@ -260,7 +260,6 @@ class Session:
             peek = checking.seed is None
             trained_on = supply.source.preprocessing
             self._prepare(net, overrides, checking, peek=peek, trained_on=trained_on).bind(channels_last=channels_last)
-        return channels_last
 
     def _prepare(
         self,
@@ -437,7 +436,7 @@ def _warn_of_ignored_arguments(recipe: Recipe) -> None:
 
 def _computation(net: nn.Module, compute_loss: LossFunction) -> Computation:
     def compute(x: Any, y: Any, weight: Tensor | None) -> tuple[Any, Tensor, Mapping[str, Tensor]]:
-        output = call(net, x)
+        output = as_usual(call(net, x), x)
         loss, values = compute_loss(output, y, weight)
         return output, loss, values
 

@@ -90,9 +90,10 @@ def sizes_to_try(rows: int) -> list[int]:
 
     Examples
     --------
-    >>> sizes_to_try(1500), sizes_to_try(20)
-    ([32, 64], [32])
+    >>> sizes_to_try(1500), sizes_to_try(20), sizes_to_try(33)
+    ([32, 64], [32], [31])
     """
     most = min(max(rows // _LEAST_STEPS, _LEAST), _MOST)
     sizes = [1 << power for power in range(_LEAST.bit_length() - 1, most.bit_length())]
-    return [size for size in sizes if rows % size != 1] or [_LEAST]
+    whole = [size for size in sizes if rows % size != 1]
+    return whole or [next(size for size in range(_LEAST - 1, 1, -1) if rows % size != 1)]

@@ -15,6 +15,7 @@ from easyconv.data.sources.batch import Batch
 from easyconv.device import wait_for
 from easyconv.errors import EasyconvWarning
 from easyconv.nested import map_tree, rows_of
+from easyconv.optim import set_lr
 from easyconv.seed import kept_random_state
 from easyconv.training.callback import Callback, Logs
 
@@ -99,7 +100,15 @@ class Trial:
         return clock.seconds
 
 
-class _Clock(Callback):
+class _Still(Callback):
+    """Steps of rate 0: a few rows again and again would be another training, which may well diverge."""
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Stop the weights."""
+        set_lr(self.model.optimizer, 0.0)
+
+
+class _Clock(_Still):
     """How long an epoch takes; it hears of no batch, so that nobody waits for it."""
 
     def __init__(self, device: torch.device) -> None:
@@ -118,7 +127,7 @@ class _Clock(Callback):
         self.seconds = time.perf_counter() - self._start
 
 
-class _BatchClock(Callback):
+class _BatchClock(_Still):
     """When each batch has ended."""
 
     def __init__(self, device: torch.device) -> None:

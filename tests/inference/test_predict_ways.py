@@ -441,3 +441,81 @@ def test_accuracy_of_the_fast_word_on_real_digits(real_data: Any, monkeypatch: p
         assert (usual == labels).mean() > 0.95
         assert abs((usual == labels).mean() - (quick == labels).mean()) <= 0.0015
         assert (usual != quick).mean() <= 0.005
+
+
+# What could go wrong in silence
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda net: net[-1].weight.data.neg_(),
+        lambda net: net[-1].weight.data.copy_(net[-1].weight.data[[1, 0, *range(2, len(net[-1].weight))]]),
+        lambda net: net[-1].bias.data.neg_(),
+        lambda net: net[0].norm.running_mean.data.neg_(),
+    ],
+)
+def test_changes_through_data_that_keep_all_norms_are_seen(change: Any) -> None:
+    model = small_net()
+    for _ in range(2):
+        model.predict(IMAGES, fast=True, verbose=0)
+    with torch.no_grad():
+        change(model)
+    assert near(model.predict(IMAGES, fast=True, verbose=0), plainly(model), 0.05)
+
+
+class Set(nn.Module):
+    """Hangs on things that are no plain values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.act, self.scale, self.words = nn.Conv2d(1, 4, 3), torch.relu, torch.tensor(1.0), {"t": 1.0}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.act(self.conv(x)) * self.scale * self.words["t"]).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("act", torch.sigmoid), ("scale", torch.tensor(5.0)), ("words", {"t": 0.1})]
+)
+def test_settings_of_code_of_the_users_are_seen(name: str, value: Any) -> None:
+    model = ec.Model(Set())
+    for _ in range(2):
+        model.predict(IMAGES, fast=True, verbose=0)
+    setattr(model.net, name, value)
+    assert near(model.predict(IMAGES, fast=True, verbose=0), plainly(model), 0.05)
+
+
+class Branches(nn.Module):
+    """Uses its norm where numbers or shapes say so."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__()
+        self.conv, self.norm, self.by = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), by
+        self.norm.running_mean.fill_(3.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.conv(x)
+        if (x.mean() > 5) if self.by == "numbers" else (x.shape[-1] > 10):
+            return maps.mean((2, 3))
+        return self.norm(maps).mean((2, 3))
+
+
+def test_norms_of_nets_that_branch_are_not_folded() -> None:
+    bright = torch.cat([IMAGES[:64], IMAGES[:64] + 20])
+    model = ec.Model(Branches("numbers")).eval()
+    given = model.predict(bright, fast=True, batch_size=32, verbose=0)
+    expected = np.concatenate([plainly(model, part) for part in bright.split(32)])
+    assert near(given, expected, 0.05)
+    model = ec.Model(Branches("shapes")).eval()
+    for side in (8, 16):
+        x = torch.rand(140, 1, side, side)
+        assert near(model.predict(x, fast=True, verbose=0), plainly(model, x), 0.05)
+
+
+def test_numbers_that_are_no_images_keep_all_their_digits() -> None:
+    years = torch.arange(1990.0, 2024.0)[:, None].repeat(5, 1)
+    model = ec.Model(nn.Sequential(nn.Linear(1, 1)))
+    with torch.no_grad():
+        model.net[0].weight.fill_(1.0), model.net[0].bias.fill_(-2000.0)
+    assert near(model.predict(years, fast=True, verbose=0), plainly(model, years), 1e-5)

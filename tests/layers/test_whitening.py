@@ -57,6 +57,7 @@ def test_it_is_the_same_as_a_copy_in_low_precision_and_in_one_pass_or_many(monke
         (lambda: ec.layers.whitening(IMAGES.to(torch.uint8)), ArgumentTypeError, "float tensor .* got torch.uint8"),
         (lambda: ec.layers.whitening(IMAGES.numpy()), ArgumentTypeError, r"got ndarray. Bytes of a data set: data\.tr"),
         (lambda: ec.layers.whitening(IMAGES[0]), ArgumentError, r"shape \(N, C, H, W\), got \(3, 8, 8\)"),
+        (lambda: ec.layers.whitening(IMAGES / 0), ArgumentError, "finite images, got NaN or infinity"),
         (lambda: fill(ec.layers.Conv2D(26, 2)), ArgumentError, "at most 24 for patches of 12 numbers, got 26"),
         (lambda: fill(ec.layers.Conv2D(5, 2)), ArgumentError, "an even number of filters, .* got 5"),
         (lambda: fill(ec.layers.Conv2D(4, 2), channels=1), ArgumentError, r"images of 3 channels, .* \(4, 1, 2, 2\)"),

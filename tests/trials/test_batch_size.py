@@ -69,9 +69,30 @@ def test_it_stops_where_rows_get_no_cheaper() -> None:
 def test_an_epoch_keeps_its_steps() -> None:
     assert chosen([6, 5, 4, 3, 2, 1], rows=2100) == (128, [32, 64, 128])
     assert sizes_to_try(10) == [32]
-    assert sizes_to_try(1025) == [32]  # 32 and 64 leave one row; then 32, which is the least
+    assert sizes_to_try(1025) == sizes_to_try(33) == [31]  # 32 and 64 leave one row, which norms cannot take
     assert sizes_to_try(1057) == [64]
     assert sizes_to_try(10**6) == [32, 64, 128, 256, 512, 1024]
+
+
+def test_no_last_batch_of_one_row_is_left_by_a_validation_split() -> None:
+    for rows, fraction in ((33, 0.0), (72, 0.1), (1025, 0.0)):
+        model = ec.Sequential([ec.layers.Dense(4), ec.layers.BatchNorm(), ec.layers.Dense(2)])
+        model.compile("sgd", lr=0.01)
+        x, y = torch.randn(rows, 3), torch.arange(rows) % 2
+        history = model.fit(x, y, batch_size="auto", validation_split=fraction, verbose=0)
+        assert history.params["batch_size"] > 1
+
+
+def test_trials_do_not_diverge_where_the_training_does_not() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(3200, 10)
+    x[0] *= 7  # two rows again and again make half of each batch an outlier
+    y = x @ torch.randn(10, 1)
+    model = ec.Sequential([ec.layers.Dense(1)])
+    model.compile("sgd", "mse", lr=0.03)
+    history = model.fit(x, y, batch_size="auto", epochs=2, verbose=0)
+    assert history.history["loss"][-1] < 0.1
+    ec.profile(model, x, y, steps=2)
 
 
 def test_memory_is_not_overrun(monkeypatch: pytest.MonkeyPatch) -> None:
