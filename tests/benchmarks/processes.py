@@ -74,7 +74,9 @@ def environment(threads: int) -> dict[str, str]:
     folder = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(part for part in (folder, os.environ.get("PYTHONPATH")) if part)
     words = {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path, "KERAS_BACKEND": "torch", "MPLBACKEND": "agg"}
-    return {**os.environ, **words}
+    # As installed, packages have their bytecode; without it every import would compile anew what pip has not.
+    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **words}
 
 
 def peak_mb() -> float:
