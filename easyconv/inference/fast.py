@@ -12,11 +12,11 @@ from easyconv.device import has_fast_bf16
 from easyconv.errors import StateError
 from easyconv.inference.answers import agree
 from easyconv.inference.folding import fold_batch_norms
-from easyconv.inference.layout import as_channels_last, channels_last_pays
 from easyconv.inference.marks import mark_of
 from easyconv.inference.way import find_way
 from easyconv.layers.keeping import call, kept
 from easyconv.layers.known import is_known, runs_straight
+from easyconv.layers.layout import as_channels_last, channels_last_pays
 from easyconv.nested import leaves, map_tree
 from easyconv.seed import kept_random_state
 

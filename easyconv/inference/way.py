@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from easyconv.inference.answers import agree
-from easyconv.inference.layout import as_channels_last, channels_last_pays
 from easyconv.layers.keeping import kept
+from easyconv.layers.layout import as_channels_last, channels_last_pays
 from easyconv.nested import rows_of
 
 __all__ = ["MIN_ROWS", "Way", "find_way", "is_compiled", "why_as_it_is"]

@@ -14,7 +14,7 @@ from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import as_split
 from easyconv.device import has_fast_bf16
 from easyconv.errors import EasyconvError
-from easyconv.inference.layout import channels_last_pays
+from easyconv.layers.layout import channels_last_pays
 from easyconv.model.twins import twin_of
 from easyconv.profiling.report import Word
 from easyconv.trials.trial import Trial

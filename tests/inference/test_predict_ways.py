@@ -16,9 +16,9 @@ from easyconv.device import has_fast_bf16
 from easyconv.errors import ArgumentTypeError, EasyconvWarning
 from easyconv.inference import fast
 from easyconv.inference.answers import agree
-from easyconv.inference.layout import as_channels_last, channels_last_pays
 from easyconv.inference.marks import mark_of
 from easyconv.inference.way import Way, find_way, why_as_it_is
+from easyconv.layers.layout import as_channels_last, channels_last_pays
 
 CPU = torch.device("cpu")
 IMAGES = torch.rand(300, 1, 28, 28, generator=torch.Generator().manual_seed(0))

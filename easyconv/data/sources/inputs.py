@@ -9,6 +9,7 @@ from easyconv.data.sources.convert import is_number, to_tensor
 from easyconv.data.sources.rules import InputRule
 from easyconv.data.sources.values import bounds, check_finite, describe, first_row
 from easyconv.errors import DataError, DataTypeError
+from easyconv.layers.layout import as_channels_last
 from easyconv.nested import map_named, map_rules
 
 __all__ = ["check_inputs", "finish_inputs", "to_inputs"]
@@ -97,7 +98,7 @@ def _finish(x: Tensor, rule: InputRule, channels_last: bool) -> Tensor:
     if x.is_floating_point():
         x = x.to(rule.dtype)
     if channels_last and x.dim() == 4 and rule.kind != "tokens":
-        return x.contiguous(memory_format=torch.channels_last)
+        return as_channels_last(x)
     return x
 
 
