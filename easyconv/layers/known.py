@@ -32,10 +32,7 @@ def runs_straight(net: nn.Module) -> bool:
 
     Examples
     --------
-    >>> class Branching(nn.Module):
-    ...     def forward(self, x):
-    ...         return x if x.mean() > 0 else -x
-    >>> runs_straight(nn.Sequential(nn.Linear(2, 3))), runs_straight(Branching())
+    >>> runs_straight(nn.Sequential(nn.Linear(2, 3))), runs_straight(Lambda(lambda x: x if x.mean() > 0 else -x))
     (True, False)
     """
     if is_known(net):
