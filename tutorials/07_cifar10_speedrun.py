@@ -29,7 +29,7 @@ import torch
 
 import easyconv as ec
 
-SEEN = 5000
+SEEN = 2000
 """Images whose patches make the first filters."""
 
 load = runpy.run_path(str(Path(__file__).with_name("06_cifar10.py")))["load"]
@@ -38,7 +38,7 @@ load = runpy.run_path(str(Path(__file__).with_name("06_cifar10.py")))["load"]
 def small_net(images: torch.Tensor) -> ec.Model:
     """Whitened patches of 4x4, then three convolutions."""
     net = ec.Sequential([
-        ("whiten", ec.layers.Conv2D(48, 4, stride=2, padding=1, init=ec.layers.whitening(images), activation="relu")),
+        ("whiten", ec.layers.Conv2D(48, 4, stride=2, init=ec.layers.whitening(images, negated=False, eps=0.01))),
         ("block1", ec.ConvBlock(32, pool=2)),
         ("block2", ec.ConvBlock(64)),
         ("block3", ec.ConvBlock(128, pool=2)),
@@ -99,7 +99,7 @@ class Plan:
 
 MOVES = (ec.augment.AlternatingFlip(), ec.augment.RandomCrop(32, padding=2, padding_mode="reflect"))
 PLANS = {
-    "small": Plan(small_net, 1.5, 128, peak=0.25),
+    "small": Plan(small_net, 1.5, 128, peak=0.25, label_smoothing=0.1),
     "airbench": Plan(airbench, 9.9, 1024, 0.75, 3e-3, 0.2, ema=0.95, augmentation=MOVES, tta="flip"),
 }
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from easyconv.arguments import check_flag
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.keywords import torch_words
 
@@ -16,17 +17,19 @@ _IMAGES_AT_A_TIME = 256
 
 
 @torch_words
-def whitening(images: Tensor, *, eps: float = 5e-4) -> Callable[[Tensor], None]:
+def whitening(images: Tensor, *, negated: bool = True, eps: float = 5e-4) -> Callable[[Tensor], None]:
     """Initial weights of a first convolution: its outputs are uncorrelated and of variance one.
 
     The filters are the eigenvectors of the covariance of all patches of the images, those of the largest eigenvalues
-    first, each divided by the root of its eigenvalue; then the same ones negated, since a ReLU lets through one half
-    only. Such a layer need not be trained: freeze it, and train faster and further in few epochs.
+    first, each divided by the root of its eigenvalue; then the same ones negated, for an activation that follows: a
+    ReLU lets through one half only. Such a layer need not be trained: freeze it, and train faster in few epochs.
 
     Parameters
     ----------
     images : Tensor
         Shape (N, C, H, W), floats as the net gets them (normalized); some thousands are enough.
+    negated : bool, default True
+        Whether the second half of the filters is the first one negated; pass False where no activation follows.
     eps : float, default 0.0005
         Added to each eigenvalue, so that directions that hardly occur are not blown up.
 
@@ -40,8 +43,8 @@ def whitening(images: Tensor, *, eps: float = 5e-4) -> Callable[[Tensor], None]:
     ArgumentTypeError
         When ``images`` are no float tensor.
     ArgumentError
-        When there are no four axes; when the layer has an odd number of filters, or more than twice as many as a patch
-        has numbers, or takes images of other channels.
+        When there are no four axes, or numbers that are not finite; when the layer has more filters than a patch has
+        numbers (twice as many where they are negated, and an even number), or takes images of other channels.
 
     References
     ----------
@@ -57,7 +60,7 @@ def whitening(images: Tensor, *, eps: float = 5e-4) -> Callable[[Tensor], None]:
     >>> round(outputs.square().mean().item(), 1)
     1.0
     """
-    return _Whitening(images, eps)
+    return _Whitening(images, check_flag("negated", negated), eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,7 @@ class _Whitening:
     """Fills one weight; can be copied and pickled."""
 
     images: Tensor
+    negated: bool
     eps: float
 
     def __post_init__(self) -> None:
@@ -89,15 +93,17 @@ class _Whitening:
                 f"{tuple(weight.shape)}. It is for the first convolution of a net, without groups."
             )
         size = weight[0].numel()
-        if filters % 2 or filters > 2 * size:
+        signs = 2 if self.negated else 1
+        if filters % signs or filters > signs * size:
+            even = "an even number of filters, " if self.negated else ""
             raise ArgumentError(
-                f"A whitening layer has an even number of filters, at most {2 * size} for patches of {size} numbers, "
-                f"got {filters}."
+                f"A whitening layer has {even}at most {signs * size} filters for patches of {size} numbers, got "
+                f"{filters}."
             )
         values, vectors = torch.linalg.eigh(self._covariance(patch[1], patch[2]))
-        directions = (vectors / (values + self.eps).sqrt()).T.flip(0)[: filters // 2]
-        half = directions.reshape(-1, *patch).to(weight)
-        weight.copy_(torch.cat([half, -half]))
+        directions = (vectors / (values + self.eps).sqrt()).T.flip(0)[: filters // signs]
+        found = directions.reshape(-1, *patch).to(weight)
+        weight.copy_(torch.cat([found, -found]) if self.negated else found)
 
     def _covariance(self, height: int, width: int) -> Tensor:
         """That of all patches, shape (C·h·w, C·h·w)."""

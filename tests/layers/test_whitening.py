@@ -28,6 +28,14 @@ def test_outputs_are_uncorrelated_and_of_variance_one(filters, kernel):
     assert not layer.bias.any()
 
 
+def test_without_negation_all_directions_fit():
+    layer = ec.layers.Conv2D(12, 2, init=ec.layers.whitening(IMAGES, negated=False, eps=0.0))
+    outputs = layer(IMAGES).detach().double().transpose(0, 1).flatten(1)
+    torch.testing.assert_close(outputs @ outputs.T / outputs.shape[1], torch.eye(12).double(), atol=2e-3, rtol=0)
+    with pytest.raises(ArgumentError, match="has at most 12 filters for patches of 12 numbers, got 13"):
+        ec.layers.Conv2D(13, 2, init=ec.layers.whitening(IMAGES, negated=False))(IMAGES)
+
+
 def test_the_directions_are_numpys_eigenvectors_the_largest_first():
     layer = ec.layers.Conv2D(8, 2, init=ec.layers.whitening(IMAGES, eps=0.1))
     layer(IMAGES[:1])
@@ -58,7 +66,7 @@ def test_it_is_the_same_as_a_copy_in_low_precision_and_in_one_pass_or_many(monke
         (lambda: ec.layers.whitening(IMAGES.numpy()), ArgumentTypeError, r"got ndarray. Bytes of a data set: data\.tr"),
         (lambda: ec.layers.whitening(IMAGES[0]), ArgumentError, r"shape \(N, C, H, W\), got \(3, 8, 8\)"),
         (lambda: ec.layers.whitening(IMAGES / 0), ArgumentError, "finite images, got NaN or infinity"),
-        (lambda: fill(ec.layers.Conv2D(26, 2)), ArgumentError, "at most 24 for patches of 12 numbers, got 26"),
+        (lambda: fill(ec.layers.Conv2D(26, 2)), ArgumentError, "at most 24 filters for patches of 12 numbers, got 26"),
         (lambda: fill(ec.layers.Conv2D(5, 2)), ArgumentError, "an even number of filters, .* got 5"),
         (lambda: fill(ec.layers.Conv2D(4, 2), channels=1), ArgumentError, r"images of 3 channels, .* \(4, 1, 2, 2\)"),
         (lambda: fill(ec.layers.Dense(4), channels=3), ArgumentError, r"It is for the first convolution of a net"),
