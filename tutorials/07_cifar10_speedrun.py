@@ -1,8 +1,8 @@
 """CIFAR-10 in seconds: how far a small net comes when every step counts.
 
 Run it with ``make speedrun``, or ``python tutorials/07_cifar10_speedrun.py``. On a CPU a small net passes 70 % of the
-test images in some ten seconds of training; on a GPU (``--net airbench``) the net and recipe of Keller Jordan's airbench
-aim at 94 %. The images are read as in ``06_cifar10.py``: ``EASYCONV_DATA`` names the folder.
+test images in some ten seconds of training; on a GPU (``--net airbench``) the net and recipe of Keller Jordan's
+airbench aim at 94 %. The images are read as in ``06_cifar10.py``: ``EASYCONV_DATA`` names the folder.
 
 What makes the difference, in the order of what it gives:
 
