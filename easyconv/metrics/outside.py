@@ -139,6 +139,20 @@ class TorchMetric(Metric):
             return {f"{self._prefix}{key}": self._scalar(f"{self._prefix}{key}", part) for key, part in value.items()}
         return {self.name: self._scalar(self.name, value)}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the object has gathered; of a collection, what each of its metrics has."""
+        return {"parts": [_gathered(part) for part in self._parts()]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        for part, gathered in zip(self._parts(), state["parts"], strict=True):
+            for name, value in gathered.items():
+                setattr(part, name, value)
+
+    def _parts(self) -> list[Any]:
+        collection = hasattr(self._metric, "add_metrics") and hasattr(self._metric, "values")
+        return list(self._metric.values()) if collection else [self._metric]
+
     def _scalar(self, name: str, value: Any) -> Tensor:
         if isinstance(value, Real):
             return torch.tensor(float(value))
@@ -149,6 +163,13 @@ class TorchMetric(Metric):
                 "(average='macro'), or look at it outside of fit()."
             )
         return value.reshape(()) if value.is_floating_point() else value.reshape(()).float()
+
+
+def _gathered(metric: Any) -> dict[str, Any]:
+    """The states of an object of torchmetrics, or all attributes of another one that are no code."""
+    if hasattr(metric, "_defaults"):
+        return {name: getattr(metric, name) for name in (*metric._defaults, "_update_count")}
+    return {name: value for name, value in vars(metric).items() if not callable(value)}
 
 
 class _Curve(Metric):
