@@ -98,8 +98,8 @@ class CheckpointKeeper(Keeper):
             self._save(self._note(position, gather(self.training, position, self._places())))
             return position
         position = put_back(self.training, self.found)
-        tell_callbacks(self.training.callbacks, self.found, position)
         self._say_where(position)
+        tell_callbacks(self.training.callbacks, self.found, position)
         self._saved_step, self._saved_at = self.training.run.progress.steps, time.monotonic()
         if self._has_no_more_to_do(self.found):
             # It was stopped, and died before on_train_end.

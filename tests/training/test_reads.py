@@ -60,9 +60,9 @@ def reads_of_fit(
     found: list[tuple[str, Tensor]] = []
     inner = loop.fit
 
-    def watched(*arguments: Any) -> None:
+    def watched(*arguments: Any, **options: Any) -> None:
         with counted() as reads:
-            inner(*arguments)
+            inner(*arguments, **options)
         found.extend(reads.found)
 
     with monkeypatch.context() as patched:
