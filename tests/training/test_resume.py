@@ -517,6 +517,22 @@ def test_a_second_fit_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert same_runs(script("run"), whole)
 
 
+def test_one_process_may_interrupt_and_go_on(tmp_path: Path) -> None:
+    """As in a notebook, where a cell runs again and the model is the one of before."""
+
+    def plateau() -> list[Any]:
+        return [ec.callbacks.ReduceLROnPlateau("loss", patience=0, min_delta=9.0)]
+
+    whole = train(tmp_path / "whole", epochs=5, callbacks=plateau())
+    model = compiled()
+    train(tmp_path / "run", model=model, epochs=5, callbacks=plateau(), stop=(2, 1))
+    assert model.optimizer is not None
+    assert model.optimizer.param_groups[0]["lr"] < 0.02  # which is no difference to the run
+    train(tmp_path / "run", model=model, epochs=4, callbacks=plateau())
+    assert same_runs(train(tmp_path / "run", model=model, epochs=5, callbacks=plateau()), whole)
+    assert same_runs(train(tmp_path / "run", model=model, epochs=5, callbacks=plateau()), whole)
+
+
 def test_backup_and_restore(tmp_path: Path) -> None:
     def fit(**options: Any) -> Any:
         model = compiled()
