@@ -254,7 +254,8 @@ class Model(Savable):
         DataError, DataTypeError
             For data that does not fit: before the first step, and with nothing changed.
         NonFiniteLossError
-            When the loss becomes NaN or infinite.
+            When the loss or its gradients (`NonFiniteGradientError`) become NaN or infinite; the net has the weights,
+            statistics and moments of before that batch, and the message says where it began.
         KeyboardInterrupt
             After Ctrl-C: the batch is ended, weights and history are kept. A second Ctrl-C stops at once.
 
@@ -446,7 +447,13 @@ class Model(Savable):
         class_weight: Any = None,
         return_dict: bool = False,
     ) -> Results:
-        """One optimizer step on one batch; returns the loss and metrics of this batch, like :meth:`evaluate`."""
+        """One optimizer step on one batch; returns the loss and metrics of this batch, like :meth:`evaluate`.
+
+        Raises
+        ------
+        NonFiniteLossError
+            As :meth:`fit` does, with the net as it was before.
+        """
         session = self._compiled("train_on_batch()")
         source = one_batch(x, y, sample_weight)
         results = session.train_on_batch(self, self._overrides(), source, class_weight)

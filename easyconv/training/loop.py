@@ -26,7 +26,7 @@ from easyconv.training.history import History
 from easyconv.training.host import HostCopies
 from easyconv.training.interrupt import Interrupt, deferred_interrupt
 from easyconv.training.state import Run, StepResult
-from easyconv.training.steps import flush, zero_grad
+from easyconv.training.steps import flush, settle, zero_grad
 from easyconv.training.supply import STEP, Supply
 from easyconv.training.totals import LossWatch, Totals
 
@@ -61,7 +61,7 @@ def fit(
     KeyboardInterrupt
         After Ctrl-C: the batch is ended, every ``on_train_end`` has run, weights and histories are kept.
     NonFiniteLossError
-        When the loss becomes NaN or infinite.
+        When the loss or its gradients become NaN or infinite.
     """
     last_row: dict[str, float] | None = None
 
@@ -127,11 +127,14 @@ def predict(net: nn.Module, supply: Supply, step: Callable[[Batch], Any], callba
 
 def _train_epoch(run: Run, epoch: int, stage: Stage, callbacks: CallbackList, interrupt: Interrupt) -> dict[str, float]:
     totals, watch = Totals(stage.metrics), LossWatch(f"epoch {epoch + 1}")
+    run.finite.start(f"epoch {epoch + 1}")
 
     def step(batch: Batch) -> StepResult:
         _seed_step(run)
+        run.finite.number += 1
         result = stage.step(batch)
-        watch.add(result.loss)
+        if run.users_step:
+            watch.add(result.loss)  # what else it does, nobody can watch
         run.progress.steps += 1
         run.progress.rows += result.size
         return result
@@ -146,6 +149,7 @@ def _train_epoch(run: Run, epoch: int, stage: Stage, callbacks: CallbackList, in
         with torch.enable_grad():
             _one_pass(Stage(stage.supply, step, stage.metrics), totals, callbacks, "train", stopping)
         flush(run)
+        settle(run)
     finally:
         run.pending_steps = run.pending_rows = 0
         zero_grad(run)

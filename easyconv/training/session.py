@@ -27,12 +27,13 @@ from easyconv.training.auxiliary import with_auxiliary_losses
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.callback import CallbackList
 from easyconv.training.compiling import CompiledComputation
+from easyconv.training.finite import FiniteWatch
 from easyconv.training.history import History
 from easyconv.training.layout import as_usual, wants_channels_last
 from easyconv.training.options import FitOptions
 from easyconv.training.preparing import Prepared, check_last_batch
 from easyconv.training.state import Computation, LossFunction, Progress, Recipe, Run, SecondPhase, Step, StepResult
-from easyconv.training.steps import as_result, eval_step, flush, train_step, zero_grad
+from easyconv.training.steps import as_result, eval_step, flush, settle, train_step, zero_grad
 from easyconv.training.supply import Supply, TrainingSupply
 from easyconv.training.totals import Totals
 
@@ -153,9 +154,12 @@ class Session:
         run = self._start_training(net, overrides)
         with self._running(run), kept_modes(net):
             net.train()
+            run.finite.start("train_on_batch()")
             with torch.enable_grad(), nullcontext() if run.average is None else run.average.set_aside():
+                run.finite.number += 1
                 result = _train_step(run, overrides)(next(source.batches()))
                 flush(run)
+                settle(run)
             zero_grad(run)
         self.progress.steps += 1
         self.progress.rows += result.size
@@ -295,6 +299,7 @@ class Session:
             net=net,
             recipe=self.recipe,
             compute=compute,
+            finite=FiniteWatch(net, self.recipe.device),
             scaler=self.scaler,
             progress=self.progress,
             seed=seed,
@@ -392,6 +397,7 @@ def _follow_steps(run: Run) -> None:
 
 def _train_step(run: Run, overrides: Overrides) -> Step:
     own = overrides.train_step
+    run.users_step = own is not None
     if own is None:
         return partial(train_step, run)
     adapted = _adapted(own, run)
