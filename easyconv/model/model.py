@@ -25,7 +25,7 @@ from easyconv.model.savable import Savable
 from easyconv.model.words import KERAS_WORDS
 from easyconv.training.feeding import make_sources
 from easyconv.training.history import History
-from easyconv.training.options import FitOptions
+from easyconv.training.options import FitOptions, OnOutOfMemory
 from easyconv.training.recipe import make_recipe
 from easyconv.training.session import Overrides, Session
 from easyconv.training.state import Layout, Precision, SecondPhase, StepResult
@@ -197,6 +197,7 @@ class Model(Savable):
         validation_batch_size: int | None = None,
         validation_freq: int | Collection[int] = 1,
         seed: int | None = None,
+        on_oom: OnOutOfMemory = "raise",
     ) -> History:
         """Train. A second ``fit`` goes on where the first stopped.
 
@@ -241,6 +242,10 @@ class Model(Savable):
             Keys every random draw of this training: the order of a pass by the number of the pass, and what a step
             draws from torch, NumPy and ``random`` by the number of the step. Two runs with one seed are bit-identical
             on the CPU. The global random state is given back. Without it that is used as a plain loop would.
+        on_oom : {"raise", "split"}, default "raise"
+            When an accelerator's memory is too small for a batch: ``"split"`` puts it through the net in parts, half as
+            many rows at once each time that memory runs out, and the optimizer gets the gradients of the whole batch.
+            A warning says so once. Batch norms see each part by itself; a loss must be a mean over rows.
 
         Returns
         -------
@@ -270,7 +275,7 @@ class Model(Savable):
         ['accuracy', 'learning_rate', 'loss', 'val_accuracy', 'val_loss']
         """
         session = self._compiled("fit()")
-        options = FitOptions(epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq, seed)
+        options = FitOptions(epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq, seed, on_oom)
         if isinstance(batch_size, str):
             batch_size = chosen_batch_size(self, x, y, word=batch_size, held_out=validation_split, verbose=verbose)
         training, validation = make_sources(

@@ -25,6 +25,7 @@ from easyconv.training.callback import CallbackList, LazyLogs
 from easyconv.training.history import History
 from easyconv.training.host import HostCopies
 from easyconv.training.interrupt import Interrupt, deferred_interrupt
+from easyconv.training.splitting import with_hint
 from easyconv.training.state import Run, StepResult
 from easyconv.training.steps import flush, settle, zero_grad
 from easyconv.training.supply import STEP, Supply
@@ -146,7 +147,7 @@ def _train_epoch(run: Run, epoch: int, stage: Stage, callbacks: CallbackList, in
     run.net.train()
     run.parameters = []
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), with_hint(run):
             _one_pass(Stage(stage.supply, step, stage.metrics), totals, callbacks, "train", stopping)
         flush(run)
         settle(run)

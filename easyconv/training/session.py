@@ -110,6 +110,7 @@ class Session:
             if second is not None:
                 self._use(self.as_compiled)
             run = self._start_training(net, overrides, options.seed)
+            run.may_split = options.on_oom == "split"
             if training.preprocessing is not None:
                 overrides.adopt(training.preprocessing)
             names = self._log_names(validation is not None)
@@ -408,6 +409,7 @@ def _train_step(run: Run, overrides: Overrides) -> Step:
         result = adapted(batch)
         if not told and not run.took_own_step:
             _warn_of_ignored_arguments(run.recipe)
+            _warn_of_ignored_split(run)
         told = True
         return result
 
@@ -436,6 +438,14 @@ def _warn_of_ignored_arguments(recipe: Recipe) -> None:
     if names:
         warn_user(
             f"compile({', '.join(names)}) has no effect here: your own train_step has to see to that itself, or call "
+            "super().train_step(batch)."
+        )
+
+
+def _warn_of_ignored_split(run: Run) -> None:
+    if run.may_split:
+        warn_user(
+            "fit(on_oom='split') has no effect here: your own train_step would have to cut its batches itself, or call "
             "super().train_step(batch)."
         )
 

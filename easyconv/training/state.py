@@ -131,3 +131,7 @@ class Run:
     """Whether easyconv's own training step has run, by itself or called by a step of the user's."""
     users_step: bool = False
     """Whether the training step is the user's."""
+    may_split: bool = False
+    """Whether a batch that does not fit into memory goes through the net in parts (``on_oom="split"``)."""
+    rows_at_once: int | None = None
+    """How many rows have been found to fit; all of a batch by default."""

@@ -13,6 +13,7 @@ from easyconv.layers.keeping import call
 from easyconv.optim import direct
 from easyconv.training.auxiliary import main_output
 from easyconv.training.blame import LEAST_SCALE, stop
+from easyconv.training.splitting import in_parts
 from easyconv.training.state import Recipe, Run, StepResult
 
 __all__ = ["as_result", "eval_step", "flush", "predict_step", "settle", "train_step", "zero_grad"]
@@ -33,7 +34,7 @@ def train_step(run: Run, batch: Batch) -> StepResult:
     if not run.pending_steps:
         zero_grad(run)
     run.finite.before(batch, run.progress.steps)
-    result = _gradients(run, batch)
+    result = in_parts(run, batch, _gradients) if run.may_split else _gradients(run, batch)
     run.pending_steps += 1
     run.pending_rows += result.size
     bad = run.finite.look(result.loss, _gradients_to_look_at(run))
@@ -145,11 +146,12 @@ def _forward(run: Run, batch: Batch) -> tuple[Any, Tensor, Mapping[str, Tensor]]
     return main_output(output, batch.y), loss, values
 
 
-def _gradients(run: Run, batch: Batch) -> StepResult:
-    """Add the gradients of a batch."""
+def _gradients(run: Run, batch: Batch, share: float = 1.0) -> StepResult:
+    """Add the gradients of a batch, or of a part of one, whose loss counts ``share``."""
     output, loss, values = _forward(run, batch)
     size = batch_size_of(batch)
-    weighed = loss * size if run.recipe.accumulate > 1 else loss
+    weight = size if run.recipe.accumulate > 1 else share
+    weighed = loss if weight == 1 else loss * weight
     (run.scaler.scale(weighed) if run.scaler is not None else weighed).backward()  # type: ignore[no-untyped-call]
     return StepResult(loss.detach(), size, _detached(output), batch.y, values)
 
