@@ -279,5 +279,5 @@ _ADVICE = {
     "loss": "Keep what a logarithm or a division takes away from 0 (torch.clamp), or use a loss on raw outputs "
     "('cross_entropy', 'bce').",
     "gradients": "Roots, norms and powers have no finite slope at 0: add a small number inside, or torch.clamp what "
-    "they take. Where gradients grow too large, lower the learning rate.",
+    "they take. Elsewhere they have grown too large: lower the learning rate.",
 }

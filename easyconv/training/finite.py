@@ -84,6 +84,7 @@ class FiniteWatch:
         self._net = net
         self._flag = torch.zeros((), device=device)
         self._one = torch.ones((), device=device)
+        self._alike = True
         self._late = not seen_at_once(device)
         # Two of everything that is looked at late: the batch after it must not write where it is still to be read.
         self._arrivals = [_Arrival(self._flag) for _ in range(2)] if self._late else []
@@ -181,13 +182,34 @@ class FiniteWatch:
 
     def _mark(self, tensors: list[Tensor]) -> None:
         """Raise the flag where one of the tensors is not finite; each keeps its bits, being multiplied by nothing."""
-        try:
-            torch._amp_foreach_non_finite_check_and_unscale_(tensors, self._flag, self._one)
-        except RuntimeError:
-            # The one operation takes tensors of one device and one type, and no sparse ones.
-            for tensor in tensors:
-                values = tensor._values() if tensor.is_sparse else tensor
-                self.raise_flag(values.isfinite().all().logical_not())
+        if self._alike:
+            try:
+                torch._amp_foreach_non_finite_check_and_unscale_(tensors, self._flag, self._one)
+            except RuntimeError:
+                # The one operation takes tensors of one device and one type, and no sparse ones.
+                self._alike = False
+        if not self._alike:
+            for group in _by_kind(tensors):
+                self.raise_flag(_any_bad(group))
+
+
+def _by_kind(tensors: list[Tensor]) -> list[list[Tensor]]:
+    """Tensors of one device and type together."""
+    groups: dict[Any, list[Tensor]] = {}
+    for tensor in tensors:
+        values = tensor._values() if tensor.is_sparse else tensor
+        groups.setdefault((values.device, values.dtype), []).append(values)
+    return list(groups.values())
+
+
+def _any_bad(alike: list[Tensor]) -> Tensor:
+    """Above 0 where a number in them is not finite."""
+    flag, one = (torch.full((), value, device=alike[0].device) for value in (0.0, 1.0))
+    try:
+        torch._amp_foreach_non_finite_check_and_unscale_(alike, flag, one)
+        return flag
+    except RuntimeError:  # not every device takes every type
+        return torch.stack([tensor.isfinite().all() for tensor in alike]).all().logical_not()
 
 
 class _Arrival:

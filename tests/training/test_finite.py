@@ -367,6 +367,15 @@ def test_gradients_of_every_kind(kind: str) -> None:
         assert looked(*good, make(values))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_the_device_has_no_such_operation(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*arguments: Any) -> None:
+        raise NotImplementedError("not implemented for 'BFloat16'")
+
+    monkeypatch.setattr(torch, "_amp_foreach_non_finite_check_and_unscale_", lacking)
+    test_gradients_of_every_kind(kind)
+
+
 def test_looking_changes_no_bit() -> None:
     gradient = torch.tensor([0.0, -0.0, 1e-45, -1e-40, 3.4e38, -1.0])
     before = gradient.view(torch.int32).clone()
