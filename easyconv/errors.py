@@ -22,6 +22,7 @@ The tree (each error also inherits the builtin in brackets, so plain ``except`` 
     │   ├── FolderInUseError                     another process has the folder
     │   ├── DataExhaustedError                   a source ended before the epoch did
     │   └── NonFiniteLossError                   the loss became NaN or infinite
+    │       └── NonFiniteGradientError           the loss is finite, its gradients are not
     ├── ShapeError             [RuntimeError, ValueError]  a layer that cannot take what it was given
     ├── LayerNotFoundError     [LookupError]     no layer of that name or index
     ├── WeightsError           [RuntimeError]    a weights file that is damaged or does not fit
@@ -57,6 +58,7 @@ __all__ = [
     "LengthError",
     "MissingExtraError",
     "NonFiniteDataError",
+    "NonFiniteGradientError",
     "NonFiniteLossError",
     "NotBuiltError",
     "NotCompiledError",
@@ -153,6 +155,19 @@ class DataExhaustedError(StateError):
 
 class NonFiniteLossError(StateError):
     """The loss became NaN or infinite."""
+
+    batch: int | None = None
+    """Number of the batch in its epoch, from 1."""
+    first: str | None = None
+    """What was not finite first: inputs, weights, outputs, targets, loss or gradients; ``None`` where nobody knows."""
+    layer: str | None = None
+    """Dotted name of the layer in which it was; empty for the net itself."""
+    rows: tuple[int, ...] = ()
+    """Rows of the batch in which it was, where that is known."""
+
+
+class NonFiniteGradientError(NonFiniteLossError):
+    """The loss is finite, its gradients are not."""
 
 
 class ShapeError(EasyconvError, RuntimeError, ValueError):

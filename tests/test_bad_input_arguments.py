@@ -1521,10 +1521,10 @@ LOSSES = [
         EasyconvError,
         (
             "The loss became nan in batch 1 of epoch 1",
-            "the weights can no longer be trusted.",
-            "a ModelCheckpoint callback keeps the weights from before.",
+            "what the net gives is finite, the loss (<lambda>) of it is not.",
+            "The optimizer has not taken this batch: weights, statistics and the optimizer's state are those of before",
+            "Keep what a logarithm or a division takes away from 0",
         ),
-        steps=True,
     ),
     Case(
         "metric returns a matrix",
@@ -1562,8 +1562,9 @@ LOSSES = [
         EasyconvError,
         (
             "The loss became nan in batch 2 of epoch 1",
-            "the weights can no longer be trusted.",
-            "a ModelCheckpoint callback keeps the weights from before.",
+            "(Linear) gave the first value that is NaN or infinite",
+            "The optimizer has not taken this batch: weights, statistics and the optimizer's state are those of before",
+            "Lower the learning rate, clip the gradients (compile(clip_norm=1.0))",
         ),
         steps=True,
     ),

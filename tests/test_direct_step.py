@@ -224,3 +224,33 @@ def test_betas_that_are_tensors_are_left_to_torch() -> None:
         weight.grad = torch.ones(2)
         direct.step(optimizer)
     assert torch.isfinite(weight).all()
+
+
+# --- a flag on the device that keeps the step from being made ---------------------------------------------------------
+
+BRAKED = [
+    (SGD, {"momentum": 0.9, "weight_decay": 1e-3}),
+    (SGD, {}),
+    (Adam, {}),
+    (AdamW, {"weight_decay": 0.3}),
+]
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize(("cls", "options"), BRAKED)
+def test_a_flag_keeps_the_step_from_being_made(cls, options, watched):
+    mine, theirs = net(), net()
+    ours, plain = (cls(model.parameters(), lr=0.05, fused=True, **options) for model in (mine, theirs))
+    if watched:  # torch's own step is called then
+        ours.register_step_post_hook(lambda *_: None)
+    for number, flag in enumerate([0.0, 0.0, 1.0, 0.0, 1.0]):
+        backward(mine, number)
+        if flag:
+            mine[0].weight.grad.fill_(torch.nan)
+        direct.step(ours, torch.tensor(flag))
+        if not flag:
+            backward(theirs, number)
+            plain.step()
+    assert same(mine.state_dict(), theirs.state_dict())
+    assert same(ours.state_dict(), plain.state_dict())
+    assert not hasattr(ours, "found_inf")

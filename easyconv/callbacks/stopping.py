@@ -117,11 +117,11 @@ class EarlyStopping(MonitorCallback):
 
 
 class TerminateOnNaN(Callback):
-    """End training in peace when the loss becomes NaN or infinite.
+    """End training in peace when the loss or its gradients become NaN or infinite.
 
-    ``fit`` notices that by itself, and raises a `NonFiniteLossError`, since the weights can no longer be trusted. With
-    this callback it prints why, every ``on_train_end`` runs, and ``fit`` returns the history of the whole epochs. As
-    the loss is not read after every batch, some more batches may have run by then.
+    ``fit`` notices that by itself before the optimizer takes it, and raises a `NonFiniteLossError` that says where it
+    began. With this callback it prints in which batch, every ``on_train_end`` runs, and ``fit`` returns the history of
+    the whole epochs. The net has the weights of before that batch, where Keras leaves NaN.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class TerminateOnNaN(Callback):
     """
 
     def absorbs(self, error: BaseException) -> bool:
-        """A loss that is no number is what this waits for."""
+        """A loss that is no number, or gradients that are none, are what this waits for."""
         if not isinstance(error, NonFiniteLossError):
             return False
         say(1, f"{str(error).partition(';')[0]}; training stops.")

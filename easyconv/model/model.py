@@ -28,7 +28,7 @@ from easyconv.model.words import KERAS_WORDS
 from easyconv.training.feeding import make_sources
 from easyconv.training.history import History
 from easyconv.training.keeper import kept_in
-from easyconv.training.options import FitOptions
+from easyconv.training.options import FitOptions, OnOutOfMemory
 from easyconv.training.recipe import make_recipe
 from easyconv.training.run_folder import RunFolder
 from easyconv.training.session import Overrides, Session
@@ -202,6 +202,7 @@ class Model(Savable):
         validation_freq: int | Collection[int] = 1,
         seed: int | None = None,
         resume: str | os.PathLike[str] | RunFolder | None = None,
+        on_oom: OnOutOfMemory = "raise",
     ) -> History:
         """Train. A second ``fit`` goes on where the first stopped.
 
@@ -251,6 +252,10 @@ class Model(Savable):
             the same bits as if it had never been interrupted; where it had ended, nothing is done. Draws are keyed then
             (``seed`` is 0 where it is not given). SIGTERM ends the batch, saves and ends the program with code 143. See
             `RunFolder` for how often it saves, and docs/reliability.md.
+        on_oom : {"raise", "split"}, default "raise"
+            When an accelerator's memory is too small for a batch: ``"split"`` puts it through the net in parts, half as
+            many rows at once each time that memory runs out, and the optimizer gets the gradients of the whole batch.
+            A warning says so once. Batch norms see each part by itself; a loss must be a mean over rows.
 
         Returns
         -------
@@ -264,7 +269,8 @@ class Model(Savable):
         DataError, DataTypeError
             For data that does not fit: before the first step, and with nothing changed.
         NonFiniteLossError
-            When the loss becomes NaN or infinite.
+            When the loss or its gradients (`NonFiniteGradientError`) become NaN or infinite; the net has the weights,
+            statistics and moments of before that batch, and the message says where it began.
         ResumeError
             When ``resume`` holds a training of another net, other data or other arguments; the message names them.
         FolderInUseError, FileWriteError, DamagedFileError
@@ -287,7 +293,9 @@ class Model(Savable):
         told = listeners(callbacks, verbose)
         with opened_run(resume, told) as folder:
             seed = 0 if folder is not None and seed is None else seed
-            options = FitOptions(epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq, seed)
+            options = FitOptions(
+                epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq, seed, on_oom
+            )
             if isinstance(batch_size, str):
                 known = None if folder is None else folder.batch_size
                 batch_size = known or chosen_batch_size(
@@ -468,7 +476,13 @@ class Model(Savable):
         class_weight: Any = None,
         return_dict: bool = False,
     ) -> Results:
-        """One optimizer step on one batch; returns the loss and metrics of this batch, like :meth:`evaluate`."""
+        """One optimizer step on one batch; returns the loss and metrics of this batch, like :meth:`evaluate`.
+
+        Raises
+        ------
+        NonFiniteLossError
+            As :meth:`fit` does, with the net as it was before.
+        """
         session = self._compiled("train_on_batch()")
         source = one_batch(x, y, sample_weight)
         results = session.train_on_batch(self, self._overrides(), source, class_weight)

@@ -17,14 +17,22 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-__all__ = ["step"]
+__all__ = ["begin_moments", "step"]
 
 Group = dict[str, Any]
 Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
-def step(optimizer: Optimizer) -> None:
+def step(optimizer: Optimizer, brake: Tensor | None = None) -> None:
     """Do what ``optimizer.step()`` does.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Any.
+    brake : Tensor, optional
+        A number on the device: where it is 1, the fused kernels leave everything as it is. For optimizers that look at
+        ``found_inf``, as `torch.amp.GradScaler` hands it to them.
 
     Examples
     --------
@@ -36,17 +44,50 @@ def step(optimizer: Optimizer) -> None:
     """
     apply = _KINDS.get(type(optimizer))
     if apply is None or _is_watched(optimizer):
-        optimizer.step()
+        _usual_step(optimizer, brake)
         return
     prepared = [_prepared(optimizer, group) for group in optimizer.param_groups]
     ready = [group for group in prepared if group is not None]
     if len(ready) < len(prepared):
-        optimizer.step()
+        _usual_step(optimizer, brake)
         return
     with torch.no_grad():
         for group, parameters, gradients, states in ready:
             if parameters:
-                apply(group, parameters, gradients, states)
+                apply(group, parameters, gradients, states, brake)
+
+
+def begin_moments(optimizer: Optimizer) -> None:
+    """Let the momentum of a fused SGD begin at 0, where a loss scaler may pass over the first step.
+
+    torch makes the buffers in that step, and its kernel, which passes over it, leaves in them what was in memory.
+
+    Examples
+    --------
+    >>> optimizer = SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1, momentum=0.9, fused=True)
+    >>> begin_moments(optimizer)
+    >>> [state["momentum_buffer"] for state in optimizer.state.values()]
+    [tensor([0., 0.])]
+    """
+    if optimizer.state or not isinstance(optimizer, SGD):
+        return
+    for group in optimizer.param_groups:
+        # With dampening the first step counts in full, as only torch's own first step does it.
+        if group["fused"] and group["momentum"] and not group["dampening"]:
+            for parameter in group["params"]:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+
+
+def _usual_step(optimizer: Any, brake: Tensor | None) -> None:
+    if brake is None:
+        optimizer.step()
+        return
+    # The attributes through which torch's own loss scaler does it.
+    optimizer.grad_scale, optimizer.found_inf = None, brake
+    try:
+        optimizer.step()
+    finally:
+        del optimizer.grad_scale, optimizer.found_inf
 
 
 _Prepared = tuple[Group, list[Tensor], list[Tensor], list[dict[str, Any]]]
@@ -109,7 +150,9 @@ def _is_torchs(kind: type[Optimizer]) -> bool:
     return _bare(kind.step) is _STEPS[kind]
 
 
-def _sgd(group: Group, parameters: Tensors, gradients: Tensors, states: list[dict[str, Any]]) -> None:
+def _sgd(
+    group: Group, parameters: Tensors, gradients: Tensors, states: list[dict[str, Any]], brake: Tensor | None
+) -> None:
     lr, momentum, decay = float(group["lr"]), group["momentum"], group["weight_decay"]
     buffers: Tensors = [state["momentum_buffer"] for state in states]
     if group["fused"]:
@@ -124,6 +167,7 @@ def _sgd(group: Group, parameters: Tensors, gradients: Tensors, states: list[dic
             nesterov=group["nesterov"],
             maximize=False,
             is_first_step=False,
+            found_inf=brake,
         )
         return
     if decay:
@@ -135,7 +179,9 @@ def _sgd(group: Group, parameters: Tensors, gradients: Tensors, states: list[dic
     torch._foreach_add_(parameters, gradients, alpha=-lr)
 
 
-def _adam(group: Group, parameters: Tensors, gradients: Tensors, states: list[dict[str, Any]]) -> None:
+def _adam(
+    group: Group, parameters: Tensors, gradients: Tensors, states: list[dict[str, Any]], brake: Tensor | None
+) -> None:
     """Adam and AdamW: Kingma and Ba 2014, Loshchilov and Hutter 2017."""
     lr, (beta1, beta2), eps, decay = float(group["lr"]), group["betas"], group["eps"], group["weight_decay"]
     means, squares, steps = ([state[word] for state in states] for word in ("exp_avg", "exp_avg_sq", "step"))
@@ -157,7 +203,10 @@ def _adam(group: Group, parameters: Tensors, gradients: Tensors, states: list[di
             eps=eps,
             amsgrad=False,
             maximize=False,
+            found_inf=brake,
         )
+        if brake is not None:
+            torch._foreach_sub_(steps, [brake] * len(steps))  # a step that was not made does not count
         return
     if decay and decoupled:
         torch._foreach_mul_(parameters, 1 - lr * decay)

@@ -28,12 +28,14 @@ class CompiledComputation:
 
     Attributes
     ----------
+    plain : callable
+        The computation itself.
     shapes : dict
         What there is code for: the form of a batch, and its largest number of rows.
     """
 
     def __init__(self, computation: Computation) -> None:
-        self._plain = computation
+        self.plain = computation
         self._fast: Computation | None = None
         self._compile: Callable[..., Computation] | None = torch.compile
         self._whole = True
@@ -42,13 +44,13 @@ class CompiledComputation:
     def __call__(self, x: Any, y: Any, weight: Tensor | None) -> tuple[Any, Tensor, Any]:
         """Output, loss, and losses of several outputs."""
         if self._compile is None:
-            return self._plain(x, y, weight)
+            return self.plain(x, y, weight)
         if self._fast is None:
-            self._fast = self._compile(self._plain, fullgraph=self._whole, dynamic=False)
-            return self._plain(x, y, weight)
+            self._fast = self._compile(self.plain, fullgraph=self._whole, dynamic=False)
+            return self.plain(x, y, weight)
         form, rows = _form(x, y, weight), rows_of(x)
         if rows < self.shapes.get(form, 0):
-            return self._plain(x, y, weight)
+            return self.plain(x, y, weight)
         try:
             found = self._fast(x, y, weight)
         except Exception as error:
@@ -62,7 +64,7 @@ class CompiledComputation:
         """What is called where the compiler has failed: parts of the net compiled, or none."""
         reason = _first_line(error)
         if self._whole and isinstance(error, torch._dynamo.exc.Unsupported):
-            self._whole, self._fast = False, torch.compile(self._plain, dynamic=False)
+            self._whole, self._fast = False, torch.compile(self.plain, dynamic=False)
             warn_user(
                 "compile(jit=True): the net and its loss cannot be compiled as one, so they are in parts, which gains "
                 f"less. torch says: {reason}"
@@ -71,7 +73,7 @@ class CompiledComputation:
         self._compile = self._fast = None
         hint = ". Install a C++ compiler (g++, clang or MSVC)." if "ompiler" in reason else ""
         warn_user(f"compile(jit=True) has no effect here, training goes on uncompiled. torch says: {reason}{hint}")
-        return self._plain
+        return self.plain
 
 
 def _form(x: Any, y: Any, weight: Tensor | None) -> Hashable:

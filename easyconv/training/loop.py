@@ -26,8 +26,9 @@ from easyconv.training.history import History
 from easyconv.training.host import HostCopies
 from easyconv.training.interrupt import Interrupt, deferred_interrupt
 from easyconv.training.position import Keeper, Position
+from easyconv.training.splitting import with_hint
 from easyconv.training.state import Run, StepResult
-from easyconv.training.steps import flush, zero_grad
+from easyconv.training.steps import flush, settle, zero_grad
 from easyconv.training.supply import STEP, Supply
 from easyconv.training.totals import LossWatch, Totals
 
@@ -68,7 +69,7 @@ def fit(
     KeyboardInterrupt
         After Ctrl-C: the batch is ended, every ``on_train_end`` has run, weights and histories are kept.
     NonFiniteLossError
-        When the loss becomes NaN or infinite.
+        When the loss or its gradients become NaN or infinite.
     """
     keeper = Keeper() if keeper is None else keeper
     with deferred_interrupt(terminate=keeper.stops_on_sigterm) as interrupt, kept_modes(run.net):
@@ -191,12 +192,20 @@ def _train_epoch(epochs: _Epochs, at: Position) -> dict[str, float]:
     run, stage, keeper = epochs.run, epochs.training, epochs.keeper
     totals = Totals(stage.metrics) if at.totals is None else at.totals
     watch = LossWatch(f"epoch {at.epoch + 1}")
-    keeper.verify = watch.check
+    run.finite.start(f"epoch {at.epoch + 1}", after=at.batch)
+
+    def verify() -> None:
+        settle(run)
+        watch.check()
+
+    keeper.verify = verify
 
     def step(batch: Batch) -> StepResult:
         _seed_step(run)
+        run.finite.number += 1
         result = stage.step(batch)
-        watch.add(result.loss)
+        if run.users_step:
+            watch.add(result.loss)  # what else it does, nobody can watch
         run.progress.steps += 1
         run.progress.rows += result.size
         return result
@@ -213,11 +222,12 @@ def _train_epoch(epochs: _Epochs, at: Position) -> dict[str, float]:
     run.net.train()
     run.parameters = []
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), with_hint(run):
             reach(at.batch)
             trained = Stage(stage.supply, step, stage.metrics)
             _one_pass(trained, totals, epochs.callbacks, "train", after, start=at.batch, leave=keeper.leave)
         flush(run)
+        settle(run)
     except BaseException as error:
         # Here, where the net still has the weights that are trained, and not their averages.
         epochs.rescue(error)

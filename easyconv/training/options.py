@@ -1,13 +1,16 @@
-"""The numbers that ``fit`` is called with."""
+"""The numbers and words that ``fit`` is called with."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
-from easyconv.arguments import check_integer
+from easyconv.arguments import check_choice, check_integer
 from easyconv.errors import ArgumentTypeError
 from easyconv.training.loop import Plan
 
-__all__ = ["FitOptions"]
+__all__ = ["FitOptions", "OnOutOfMemory"]
+
+OnOutOfMemory = Literal["raise", "split"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class FitOptions:
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        When one of them is not an integer, or too small.
+        When one of the numbers is not an integer, or too small; when one of the words is not known.
     """
 
     epochs: int = 1
@@ -26,6 +29,7 @@ class FitOptions:
     validation_steps: int | None = None
     validation_freq: int | Collection[int] = 1
     seed: int | None = None
+    on_oom: OnOutOfMemory = "raise"
 
     def __post_init__(self) -> None:
         check_integer("epochs", self.epochs, minimum=0)
@@ -33,6 +37,7 @@ class FitOptions:
         for name, minimum in (("steps_per_epoch", 1), ("validation_steps", 1), ("seed", 0)):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), minimum=minimum)
+        check_choice("on_oom", self.on_oom, ("raise", "split"))
         _check_validation_freq(self.validation_freq)
 
     def plan(self) -> Plan:

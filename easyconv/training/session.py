@@ -27,6 +27,7 @@ from easyconv.training.auxiliary import with_auxiliary_losses
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.callback import CallbackList
 from easyconv.training.compiling import CompiledComputation
+from easyconv.training.finite import FiniteWatch
 from easyconv.training.history import History
 from easyconv.training.identity import settings_of
 from easyconv.training.layout import as_usual, wants_channels_last
@@ -34,7 +35,7 @@ from easyconv.training.options import FitOptions
 from easyconv.training.position import Keeper
 from easyconv.training.preparing import Prepared, check_last_batch
 from easyconv.training.state import Computation, LossFunction, Progress, Recipe, Run, SecondPhase, Step, StepResult
-from easyconv.training.steps import as_result, eval_step, flush, train_step, zero_grad
+from easyconv.training.steps import as_result, eval_step, flush, settle, train_step, zero_grad
 from easyconv.training.supply import Supply, TrainingSupply
 from easyconv.training.totals import Totals
 
@@ -117,6 +118,7 @@ class Session:
             if second is not None:
                 self._use(self.as_compiled)
             run = self._start_training(net, overrides, options.seed)
+            run.may_split = options.on_oom == "split"
             if training.preprocessing is not None:
                 overrides.adopt(training.preprocessing)
             names = self._log_names(validation is not None)
@@ -164,9 +166,12 @@ class Session:
         run = self._start_training(net, overrides)
         with self._running(run), kept_modes(net):
             net.train()
+            run.finite.start("train_on_batch()")
             with torch.enable_grad(), nullcontext() if run.average is None else run.average.set_aside():
+                run.finite.number += 1
                 result = _train_step(run, overrides)(next(source.batches()))
                 flush(run)
+                settle(run)
             zero_grad(run)
         self.progress.steps += 1
         self.progress.rows += result.size
@@ -306,6 +311,7 @@ class Session:
             net=net,
             recipe=self.recipe,
             compute=compute,
+            finite=FiniteWatch(net, self.recipe.device),
             scaler=self.scaler,
             progress=self.progress,
             seed=seed,
@@ -435,6 +441,7 @@ def _follow_steps(run: Run) -> None:
 
 def _train_step(run: Run, overrides: Overrides) -> Step:
     own = overrides.train_step
+    run.users_step = own is not None
     if own is None:
         return partial(train_step, run)
     adapted = _adapted(own, run)
@@ -445,6 +452,7 @@ def _train_step(run: Run, overrides: Overrides) -> Step:
         result = adapted(batch)
         if not told and not run.took_own_step:
             _warn_of_ignored_arguments(run.recipe)
+            _warn_of_ignored_split(run)
         told = True
         return result
 
@@ -473,6 +481,14 @@ def _warn_of_ignored_arguments(recipe: Recipe) -> None:
     if names:
         warn_user(
             f"compile({', '.join(names)}) has no effect here: your own train_step has to see to that itself, or call "
+            "super().train_step(batch)."
+        )
+
+
+def _warn_of_ignored_split(run: Run) -> None:
+    if run.may_split:
+        warn_user(
+            "fit(on_oom='split') has no effect here: your own train_step would have to cut its batches itself, or call "
             "super().train_step(batch)."
         )
 

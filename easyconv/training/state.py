@@ -17,6 +17,7 @@ from easyconv.losses import Objective
 from easyconv.metrics import Metric
 from easyconv.optim import OptimizerFactory
 from easyconv.training.averaging import WeightAverage
+from easyconv.training.finite import FiniteWatch
 
 __all__ = ["Computation", "Layout", "LossFunction", "Precision", "Progress", "Recipe", "Run", "SecondPhase", "Step"]
 __all__ += ["StepResult"]
@@ -109,6 +110,8 @@ class Run:
     recipe: Recipe
     compute: Computation
     """The forward pass and the loss of a batch."""
+    finite: FiniteWatch
+    """Notices what is NaN or infinite before the optimizer takes it."""
     optimizer: torch.optim.Optimizer | None = None
     scaler: torch.amp.GradScaler | None = None
     average: WeightAverage | None = None
@@ -126,3 +129,9 @@ class Run:
     """Lets the optimizer and the average take up what callbacks have frozen or unfrozen before an epoch."""
     took_own_step: bool = False
     """Whether easyconv's own training step has run, by itself or called by a step of the user's."""
+    users_step: bool = False
+    """Whether the training step is the user's."""
+    may_split: bool = False
+    """Whether a batch that does not fit into memory goes through the net in parts (``on_oom="split"``)."""
+    rows_at_once: int | None = None
+    """How many rows have been found to fit; all of a batch by default."""

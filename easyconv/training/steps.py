@@ -12,25 +12,50 @@ from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.keeping import call
 from easyconv.optim import direct
 from easyconv.training.auxiliary import main_output
+from easyconv.training.blame import LEAST_SCALE, stop
+from easyconv.training.splitting import in_parts
 from easyconv.training.state import Recipe, Run, StepResult
 
-__all__ = ["as_result", "eval_step", "flush", "predict_step", "train_step", "zero_grad"]
+__all__ = ["as_result", "eval_step", "flush", "predict_step", "settle", "train_step", "zero_grad"]
 
 
 def train_step(run: Run, batch: Batch) -> StepResult:
     """Forward under autocast, loss, backward, clip, optimizer.
 
     With ``accumulate``, gradients of several batches are summed, each weighed by its rows, before the optimizer runs.
+
+    Raises
+    ------
+    NonFiniteLossError
+        Before the optimizer runs, when the loss or the gradients are NaN or infinite; on an accelerator it may be the
+        batch before that was so.
     """
     run.took_own_step = True
     if not run.pending_steps:
         zero_grad(run)
-    output, loss, values = _forward(run, batch)
-    size = batch_size_of(batch)
-    _backward(run, loss, size)
+    run.finite.before(batch, run.progress.steps)
+    result = in_parts(run, batch, _gradients) if run.may_split else _gradients(run, batch)
+    run.pending_steps += 1
+    run.pending_rows += result.size
+    bad = run.finite.look(result.loss, _gradients_to_look_at(run))
+    if bad is not None:
+        stop(run, bad)
     if run.pending_steps == run.recipe.accumulate:
         flush(run)
-    return StepResult(loss.detach(), size, _detached(output), batch.y, values)
+    return result
+
+
+def settle(run: Run) -> None:
+    """Make sure that the last batch was finite too, which on an accelerator is not known before.
+
+    Raises
+    ------
+    NonFiniteLossError
+        When it was not.
+    """
+    bad = run.finite.settled()
+    if bad is not None:
+        stop(run, bad)
 
 
 def eval_step(run: Run, batch: Batch) -> StepResult:
@@ -121,19 +146,35 @@ def _forward(run: Run, batch: Batch) -> tuple[Any, Tensor, Mapping[str, Tensor]]
     return main_output(output, batch.y), loss, values
 
 
-def _backward(run: Run, loss: Tensor, size: int) -> None:
-    weighed = loss * size if run.recipe.accumulate > 1 else loss
+def _gradients(run: Run, batch: Batch, share: float = 1.0) -> StepResult:
+    """Add the gradients of a batch, or of a part of one, whose loss counts ``share``."""
+    output, loss, values = _forward(run, batch)
+    size = batch_size_of(batch)
+    weight = size if run.recipe.accumulate > 1 else share
+    weighed = loss if weight == 1 else loss * weight
     (run.scaler.scale(weighed) if run.scaler is not None else weighed).backward()  # type: ignore[no-untyped-call]
-    run.pending_steps += 1
-    run.pending_rows += size
+    return StepResult(loss.detach(), size, _detached(output), batch.y, values)
+
+
+def _gradients_to_look_at(run: Run) -> list[Tensor]:
+    """Those that the optimizer will take; none with a loss scaler, which passes over infinite ones by itself."""
+    if run.scaler is not None or run.optimizer is None:
+        return []
+    groups = run.optimizer.param_groups
+    return [found for group in groups for parameter in group["params"] if (found := parameter.grad) is not None]
 
 
 def _optimizer_step(run: Run, optimizer: torch.optim.Optimizer) -> None:
-    if run.scaler is not None:
-        run.scaler.step(optimizer)
-        run.scaler.update()
-    else:
-        direct.step(optimizer)
+    if run.scaler is None:
+        direct.step(optimizer, run.finite.brake(optimizer, run.average.averages if run.average is not None else ()))
+        return
+    direct.begin_moments(optimizer)
+    run.finite.scaled(run.scaler, optimizer)
+    run.scaler.step(optimizer)
+    run.scaler.update()
+    scale = run.scaler._get_scale_async()
+    if scale is not None:
+        run.finite.raise_flag(scale < LEAST_SCALE)
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:

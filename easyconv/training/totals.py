@@ -74,9 +74,10 @@ class Totals:
 
 
 class LossWatch:
-    """Notices a loss that is no number, without a device read per batch.
+    """Notices that a step of the user's gave a loss that is no number, without a device read per batch.
 
-    Losses are kept as they are and read together, about once a second and at the end of the epoch.
+    What easyconv's own step does is watched by `easyconv.training.finite.FiniteWatch`. Losses are kept as they are and
+    read together, about once a second and at the end of the epoch.
 
     Parameters
     ----------
@@ -108,11 +109,14 @@ class LossWatch:
         self._unchecked.clear()
         for batch, loss in enumerate(losses, start=self._checked + 1):
             if not math.isfinite(loss):
-                raise NonFiniteLossError(
-                    f"The loss became {loss} in batch {batch} of {self.where}; the weights can no longer be trusted. "
-                    "Lower the learning rate, clip the gradients (compile(clip_norm=1.0)), or look for extreme values "
-                    "in the data; a ModelCheckpoint callback keeps the weights from before."
+                error = NonFiniteLossError(
+                    f"The loss became {loss} in batch {batch} of {self.where}; the weights can no longer be trusted, "
+                    "for your own train_step has made its update. Lower the learning rate, clip the gradients, or look "
+                    "for extreme values in the data. super().train_step(batch) keeps the optimizer from such a batch, "
+                    "and says where it began; a ModelCheckpoint callback keeps the weights from before."
                 )
+                error.batch = batch
+                raise error
         self._checked += len(losses)
         self._next_check = time.monotonic() + SECONDS_BETWEEN_READS
 

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 import easyconv as ec
 from easyconv.callbacks import progress
 from easyconv.metrics import make
-from easyconv.training import loop, totals
+from easyconv.training import finite, loop, totals
 
-READS_PER_TRAINING, READS_PER_VALIDATION = 2, 1
-"""As docs/speed.md says: the losses that wait to be looked at, and the row; besides one look at the losses a second."""
+READS_PER_TRAINING, READS_PER_VALIDATION = 1, 1
+"""As docs/speed.md says: the row of each. Whether a batch is finite is seen on the host, after a copy that nobody waits
+for until the next batch is at work; see test_finite.py for that."""
 
 QUIET = {"TensorBoard": {"update_freq": "epoch"}, "ActivationMonitor": {"every": 10}}
 """What would be read as often as the user asks for, and is not asked for."""
@@ -38,6 +39,13 @@ def _no_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setattr(totals, "SECONDS_BETWEEN_READS", 1e9)
     monkeypatch.setattr(progress, "REFRESH_SECONDS", 1e9)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True, params=["cpu", "as on an accelerator"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is looked at late on an accelerator is looked at late here too, with the CPU in its place."""
+    if request.param != "cpu":
+        monkeypatch.setattr(finite, "seen_at_once", lambda device: False)
 
 
 def rows(count: int, form: str = "classes") -> tuple[Tensor, Tensor]:
@@ -137,6 +145,37 @@ def test_adam_reads_its_own_count_of_steps_and_nothing_else(monkeypatch: pytest.
         # The count is kept on the CPU by torch, wherever the parameters are.
         others = [name for name, tensor in found if not (tensor.ndim == 0 and tensor == tensor.round())]
         assert Counter(others) == {"tolist": READS_PER_TRAINING + READS_PER_VALIDATION}
+
+
+def test_a_step_of_ones_own_has_its_losses_read_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(ec.Model):
+        def train_step(self, batch: Any) -> Any:
+            return {"loss": super().train_step(batch).loss}
+
+    monkeypatch.setattr(ec, "Model", Own)
+    for batches in (3, 30):
+        found = reads_of_fit(monkeypatch, batches)
+        assert names(found) == {"tolist": 1 + READS_PER_TRAINING + READS_PER_VALIDATION}
+
+
+def test_the_host_looks_at_a_batch_when_the_next_one_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    for name in ("depart", "arrived"):
+        inner = getattr(finite._Arrival, name)
+
+        def noted(self: Any, *flag: Any, name: str = name, inner: Any = inner) -> Any:
+            events.append(name)
+            return inner(self, *flag)
+
+        monkeypatch.setattr(finite._Arrival, name, noted)
+    monkeypatch.setattr(finite, "seen_at_once", lambda device: False)
+    net = nn.Linear(4, 3)
+    net.register_forward_hook(lambda *_: events.append("forward") if net.training else None)
+    model = ec.Model(net)
+    model.compile("sgd", device="cpu")
+    watching = ec.callbacks.LambdaCallback(on_train_begin=lambda logs: events.clear())
+    model.fit(*rows(12), batch_size=4, callbacks=watching, verbose=0)
+    assert events == [*("forward", "depart"), *("forward", "arrived", "depart") * 2, "arrived"]
 
 
 def test_own_rows_are_looked_at_where_they_come_from_a_loader(monkeypatch: pytest.MonkeyPatch) -> None:

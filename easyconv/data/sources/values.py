@@ -1,6 +1,7 @@
 """Checks of the values in a tensor: one pass, no temporary of the tensor's size."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,9 +9,10 @@ from torch import Tensor
 
 from easyconv.errors import NonFiniteDataError
 
-__all__ = ["bounds", "check_finite", "describe", "first_row"]
+__all__ = ["bad_rows", "bounds", "check_finite", "describe", "first_row", "listed"]
 
 _CHUNK = 1 << 20
+_ROWS_SHOWN = 5
 
 
 def bounds(tensor: Tensor) -> tuple[float, float]:
@@ -31,7 +33,7 @@ def check_finite(tensor: Tensor, name: str) -> Tensor:
     Raises
     ------
     NonFiniteDataError
-        With the count and the first row.
+        With the count and the rows.
 
     Examples
     --------
@@ -43,18 +45,42 @@ def check_finite(tensor: Tensor, name: str) -> Tensor:
     # A finite sum has finite terms, and is had in a quarter of the time; only huge terms have none.
     if math.isfinite(tensor.sum().item()) or all(map(math.isfinite, bounds(tensor))):
         return tensor
-    rows = max(1, _CHUNK * tensor.shape[0] // tensor.numel())
-    count, row = 0, -1
-    for start in range(0, tensor.shape[0], rows):
-        bad = ~torch.isfinite(tensor[start : start + rows])
-        found = int(bad.sum())
-        if found and row < 0:
-            row = start + first_row(bad)
-        count += found
+    at_once = max(1, _CHUNK * tensor.shape[0] // tensor.numel())
+    count, rows = 0, list[int]()
+    for start in range(0, tensor.shape[0], at_once):
+        chunk = tensor[start : start + at_once]
+        count += int(chunk.isfinite().logical_not().sum())
+        rows += [start + row for row in bad_rows(chunk)]
+    all_rows = f" The rows are {listed(rows)}." if len(rows) > 1 else ""
     raise NonFiniteDataError(
         f"{name} must hold finite numbers, got {count} that {'is' if count == 1 else 'are'} NaN or infinite (as "
-        f"float32), the first in row {row}. Remove those rows, or fill them: numpy.nan_to_num({name})."
+        f"float32), the first in row {rows[0]}.{all_rows} Remove those rows, or fill them: numpy.nan_to_num({name})."
     )
+
+
+def bad_rows(tensor: Tensor) -> list[int]:
+    """The rows in which something is NaN or infinite.
+
+    Examples
+    --------
+    >>> bad_rows(torch.tensor([[1.0, 2.0], [3.0, torch.inf]]))
+    [1]
+    """
+    bad = tensor.isfinite().logical_not().reshape(tensor.shape[0], -1).any(dim=1)
+    return [int(row) for row in bad.nonzero()]
+
+
+def listed(rows: Sequence[int]) -> str:
+    """Numbers of rows, for messages.
+
+    Examples
+    --------
+    >>> listed([3, 5]), listed(range(32))
+    ('3 and 5', '0, 1, 2, 3, 4 and 27 more')
+    """
+    if len(rows) > _ROWS_SHOWN + 1:
+        return f"{', '.join(map(str, rows[:_ROWS_SHOWN]))} and {len(rows) - _ROWS_SHOWN} more"
+    return " and ".join(filter(None, (", ".join(map(str, rows[:-1])), str(rows[-1]))))
 
 
 def first_row(mask: Tensor) -> int:

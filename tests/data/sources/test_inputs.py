@@ -134,7 +134,8 @@ def test_non_finite_values_are_counted_and_placed(bad, rule):
     x[7, 0, 1, 1] = bad
     x[9, 0, 0, 0] = bad
     with pytest.raises(
-        NonFiniteDataError, match=r"x must hold finite numbers, got 2 that are NaN or infinite.* in row 7"
+        NonFiniteDataError,
+        match=r"x must hold finite numbers, got 2 that are NaN or infinite.* in row 7\. The rows are 7 and 9\. Remove",
     ):
         check_inputs(x, rule)
     assert check_inputs(x, rule, values=False) is not None
@@ -143,7 +144,10 @@ def test_non_finite_values_are_counted_and_placed(bad, rule):
 def test_non_finite_beyond_the_first_chunk():
     x = torch.zeros(5000, 1000)
     x[4321, 5] = float("nan")
-    with pytest.raises(NonFiniteDataError, match=r"got 1 that is NaN.* row 4321"):
+    with pytest.raises(NonFiniteDataError, match=r"got 1 that is NaN.* row 4321\. Remove those rows"):
+        check_inputs(x)
+    x[::700] = float("inf")
+    with pytest.raises(NonFiniteDataError, match=r"The rows are 0, 700, 1400, 2100, 2800 and 4 more\."):
         check_inputs(x)
 
 
