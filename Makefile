@@ -46,7 +46,7 @@ format: $(VENV)/.dev ## let ruff format the code and sort the imports
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench ## easyconv beside loops and six other libraries; makes docs/benchmarks.md; 25 minutes
+bench: $(VENV)/.bench ## easyconv beside loops and six other libraries; makes docs/benchmarks.md; half an hour
 	$(BIN)/python tests/benchmarks run
 	$(BIN)/python tests/benchmarks report
 

@@ -9,6 +9,7 @@ from easyconv.model import Model, Sequential, load
 from easyconv.names import names_on_demand
 from easyconv.seed import set_seed
 from easyconv.training.history import History
+from easyconv.training.run_folder import RunFolder
 from easyconv.training.state import StepResult
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "Model",
     "Parallel",
     "Residual",
+    "RunFolder",
     "Sequential",
     "StepResult",
     "__version__",

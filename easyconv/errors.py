@@ -4,6 +4,7 @@ The tree (each error also inherits the builtin in brackets, so plain ``except`` 
 
     EasyconvError
     ├── ArgumentError          [ValueError]      an argument has a value that makes no sense
+    │   ├── ResumeError                          a run that cannot go on from what its folder holds
     │   ├── UnknownNameError                     a name that is not in the list; the nearest are suggested
     │   └── DataError                            data that cannot be made right
     │       ├── BrokenPictureError               a file that is no picture, or cannot be read
@@ -62,6 +63,7 @@ __all__ = [
     "NotBuiltError",
     "NotCompiledError",
     "ReservedNameError",
+    "ResumeError",
     "SampleError",
     "ShapeError",
     "StateError",
@@ -81,6 +83,10 @@ class ArgumentError(EasyconvError, ValueError):
 
 class UnknownNameError(ArgumentError):
     """A name that is not in the list; the message suggests the nearest ones."""
+
+
+class ResumeError(ArgumentError):
+    """A run that cannot go on from what its folder holds: net, data or arguments are others now."""
 
 
 class DataError(ArgumentError):

@@ -5,13 +5,25 @@ import random
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from easyconv.arguments import check_integer
 
-__all__ = ["derive", "kept_random_state", "random_state", "seed_all", "seed_for", "set_seed"]
+__all__ = [
+    "derive",
+    "drawing_apart",
+    "kept_random_state",
+    "random_state",
+    "seed_all",
+    "seed_for",
+    "seed_host",
+    "set_seed",
+]
+
+T = TypeVar("T")
 
 
 def derive(seed: int, *key: int) -> int:
@@ -37,11 +49,16 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def seed_for(device: torch.device, seed: int) -> None:
-    """Seed the global generators of Python, NumPy and torch on the CPU, and that of one device: about 10 µs."""
+def seed_host(seed: int) -> None:
+    """Seed the global generators of Python, NumPy and torch on the CPU: about 10 µs."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.default_generator.manual_seed(seed)
+
+
+def seed_for(device: torch.device, seed: int) -> None:
+    """Seed the global generators of Python, NumPy and torch on the CPU, and that of one device."""
+    seed_host(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
@@ -96,15 +113,61 @@ def random_state(device: torch.device | None = None) -> Callable[[], None]:
     """
     if device is not None and device.type == "cuda":
         torch.cuda.init()  # type: ignore[no-untyped-call]
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    give_back_host = _host_state()
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+
+    def give_back() -> None:
+        give_back_host()
+        if devices:
+            torch.cuda.set_rng_state_all(devices)
+
+    return give_back
+
+
+def drawing_apart(make: Callable[[], Iterator[T]], key: int) -> Iterator[T]:
+    """The items of an iterator that draws random numbers of its own, whatever is drawn between two of them.
+
+    Parameters
+    ----------
+    make : callable
+        Gives the iterator; called when the first item is asked for.
+    key : int
+        Seeds what it draws from Python, NumPy and torch on the CPU. The global random state is left as it is.
+
+    Examples
+    --------
+    >>> first = [float(x) for x in drawing_apart(lambda: (torch.rand(()) for _ in range(2)), 0)]
+    >>> second = []
+    >>> for x in drawing_apart(lambda: (torch.rand(()) for _ in range(2)), 0):
+    ...     second.append(float(x))
+    ...     _ = torch.rand(5)
+    >>> first == second
+    True
+    """
+    give_back = _host_state()
+    seed_host(key)
+    iterator, end = make(), object()
+    while True:
+        try:
+            item = next(iterator, end)
+        finally:
+            go_on = _host_state()
+            give_back()
+        if item is end:
+            return
+        yield item  # type: ignore[misc]
+        give_back = _host_state()
+        go_on()
+
+
+def _host_state() -> Callable[[], None]:
+    """What gives back the present random state of Python, NumPy and torch on the CPU."""
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
 
     def give_back() -> None:
         random.setstate(python)
         np.random.set_state(numpy)
         torch.set_rng_state(cpu)
-        if devices:
-            torch.cuda.set_rng_state_all(devices)
 
     return give_back
 

@@ -191,6 +191,23 @@ def test_auroc_and_average_precision_equal_scikit_learn(logits):
     assert run(clone, output, labels, []) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["auroc", "average_precision"])
+@pytest.mark.parametrize("form", ["Binary", "Multiclass", "Multilabel"])
+def test_curves_equal_the_objects_of_torchmetrics_batch_by_batch(name, form):
+    torch.manual_seed(0)
+    kinds, word = torchmetrics.classification, {"auroc": "AUROC", "average_precision": "AveragePrecision"}[name]
+    sizes = {"Binary": {}, "Multiclass": {"num_classes": 3}, "Multilabel": {"num_labels": 3}}[form]
+    oracle = getattr(kinds, f"{form}{word}")(**sizes)
+    metric = make_metrics(name, kinds="classes" if form == "Multiclass" else "binary")[0]
+    for height in (5, 2):  # pixels, in batches of pictures of other sizes
+        output = torch.randn(4, 1 if form == "Binary" else 3, height, 3)
+        classes = torch.randint(3, (4, height, 3))
+        target = classes if form == "Multiclass" else torch.randint(0, 2, output.shape).float()
+        metric.update(output, target)
+        oracle.update(output.softmax(1) if form == "Multiclass" else output.sigmoid(), target.long())
+    assert float(metric.compute()) == float(oracle.compute())
+
+
 def test_every_exported_metric_can_start_again_and_be_cloned():
     output, target = torch.rand(8, 6), torch.randint(0, 6, (8,))
     for name in easyconv.metrics.__all__:
@@ -391,6 +408,8 @@ def test_updates_run_on_a_device_that_cannot_be_read():
         metric.update(output, torch.zeros(4, 6, device="meta") if binary else target)
     for metric in make_metrics(["mae", "mse", "rmse", "r2"]):
         metric.update(output, output)
+    for metric in [*make_metrics(["auroc", "average_precision"]), *make_metrics("auroc", kinds="binary")]:
+        metric.update(output, output if getattr(metric, "kind", "any") == "binary" else target)
     Mean().update(torch.zeros((), device="meta"), 4)
 
 

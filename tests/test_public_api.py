@@ -145,7 +145,8 @@ PROMISED = {
     "compile": "optimizer loss metrics * lr device precision jit clip_norm clip_value accumulate ema channels_last "
     "loss_weights",
     "fit": "x y * batch_size epochs verbose callbacks validation_split validation_data shuffle class_weight "
-    "sample_weight initial_epoch steps_per_epoch validation_steps validation_batch_size validation_freq seed on_oom",
+    "sample_weight initial_epoch steps_per_epoch validation_steps validation_batch_size validation_freq seed resume "
+    "on_oom",
     "evaluate": "x y * batch_size verbose sample_weight steps callbacks return_dict",
     "predict": "x * batch_size verbose steps callbacks tta fast",
     "get_layer": "name index",

@@ -1,6 +1,7 @@
 """Callbacks: what runs at the events of training. Derive from :class:`Callback` to write your own."""
 
 from easyconv.callbacks.averaging import SwapEMAWeights
+from easyconv.callbacks.backup import BackupAndRestore
 from easyconv.callbacks.checkpoint import ModelCheckpoint
 from easyconv.callbacks.freezing import Freeze, Unfreeze
 from easyconv.callbacks.layer_monitor import ActivationMonitor, GradientMonitor
@@ -19,6 +20,7 @@ from easyconv.training.callback import Callback
 
 __all__ = [
     "ActivationMonitor",
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "DropLR",

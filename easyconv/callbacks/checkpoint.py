@@ -4,6 +4,7 @@ import difflib
 import os
 import string
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from easyconv.arguments import check_flag, check_integer, check_number
@@ -11,14 +12,14 @@ from easyconv.callbacks.monitor import Mode, MonitorCallback, check_verbose, say
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.files import check_writable
 from easyconv.names import suggest
-from easyconv.saving import check_weights_path
+from easyconv.saving import check_model_path, check_weights_path
 from easyconv.training.callback import Logs
 
 __all__ = ["ModelCheckpoint"]
 
 
 class ModelCheckpoint(MonitorCallback):
-    """Write the weights after epochs, or only when they are the best so far.
+    """Write the weights, or the whole model, after epochs, or only when they are the best so far.
 
     The file holds the net's own keys, so plain torch loads it; it is written beside its place and renamed, so a crash
     or a full disk never costs the file that was there.
@@ -36,7 +37,8 @@ class ModelCheckpoint(MonitorCallback):
     save_best_only : bool, default False
         Write only when ``monitor`` is better than ever before, in earlier calls of ``fit`` too.
     save_weights_only : bool, default True
-        Keras's argument. It writes weights; ``False``, Keras's default, is refused.
+        ``False``, Keras's default, writes whole models, as ``model.save`` does and `easyconv.load` reads them: for nets
+        of our layers, blocks and zoo.
     mode : {"auto", "min", "max"}, default "auto"
         Whether less or more is better.
     save_freq : "epoch" or int, default "epoch"
@@ -51,6 +53,9 @@ class ModelCheckpoint(MonitorCallback):
     ------
     ArgumentError
         When ``monitor`` can never be in the logs, or ``filepath`` cannot be filled in.
+    ArgumentTypeError
+        When training begins, and the model has classes or functions of yours, which ``save_weights_only=False`` cannot
+        write.
     FileWriteError
         When the folder cannot be written to: at the start of training, not after the first epoch.
 
@@ -82,15 +87,11 @@ class ModelCheckpoint(MonitorCallback):
         if not isinstance(filepath, (str, os.PathLike)):
             raise ArgumentTypeError(f"filepath must be a path like 'best.pt', got {filepath!r}.")
         self.filepath = os.fspath(filepath)
-        check_weights_path(self.filepath)
+        self.save_weights_only = check_flag("save_weights_only", save_weights_only)
+        (check_weights_path if self.save_weights_only else check_model_path)(self.filepath)
         self._names = _names_in(self.filepath)
         self.verbose = check_verbose(verbose)
         self.save_best_only = check_flag("save_best_only", save_best_only)
-        if not check_flag("save_weights_only", save_weights_only):
-            raise ArgumentError(
-                "ModelCheckpoint writes weights only: leave save_weights_only=True, and load the file into a model "
-                "that is built by the same code."
-            )
         self.save_freq: Literal["epoch"] | int = (
             "epoch" if save_freq == "epoch" else check_integer("save_freq", save_freq, minimum=1)
         )
@@ -119,6 +120,8 @@ class ModelCheckpoint(MonitorCallback):
                 )
         self._refuse_hopeless_path()
         check_writable(_before_braces(self.filepath))
+        if not self.save_weights_only:
+            self._try_to_save()
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Remember the epoch, for the name of the file."""
@@ -148,11 +151,19 @@ class ModelCheckpoint(MonitorCallback):
         path = self._path(epoch, logs, batch)
         if path is None:
             return
-        self.model.save_weights(path)
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
         say(self.verbose, f"Epoch {epoch + 1}: wrote {path}{self._reason(value)}.")
         if value is not None:
             self.best = value if self.improves(value, self.best) else self.best
             self._remove_all_but_the_best(value, path)
+
+    def _try_to_save(self) -> None:
+        """See before the first epoch that the whole model can be written, code of the user's or not."""
+        with TemporaryDirectory() as folder:
+            self.model.save(Path(folder) / _before_braces(self.filepath).name)
 
     def _is_worth_a_file(self, value: float) -> bool:
         if self.save_best_only or self.keep is None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from easyconv.arguments import check_integer, check_number
-from easyconv.callbacks.snapshot import Back, snapshot
+from easyconv.callbacks.undo import Back, noted
 from easyconv.errors import ArgumentError, NonFiniteLossError, StateError
 from easyconv.optim import set_lr
 from easyconv.training.callback import Callback, Logs
@@ -160,7 +160,7 @@ class LRFinder(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Note all that will be given back."""
         self._forget()
-        self._give_back = snapshot(self.model)
+        self._give_back = noted(self.model)
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Set the next rate."""

@@ -133,6 +133,12 @@ class CheckpointFolder:
         """The steps of all checkpoints that are there, in ascending order."""
         return sorted({_step_of(path) for path in self._newest_first()})
 
+    def clear(self) -> None:
+        """Remove all checkpoints."""
+        self._require_open()
+        for path in self._newest_first():
+            path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Let other processes have the folder."""
         self._is_open = False

@@ -106,15 +106,15 @@ def write_state(path: str | os.PathLike[str], content: Any, *, kind: str) -> Pat
     return write_whole(path, lambda file: _write(file, header, ordered.values()), size=size)
 
 
-def read_state(path: str | os.PathLike[str], *, kind: str) -> State:
+def read_state(path: str | os.PathLike[str], *, kind: str | tuple[str, ...]) -> State:
     """Read what ``write_state`` has written. Nothing in the file is executed.
 
     Parameters
     ----------
     path : str or path
         The file.
-    kind : str
-        What it must be for.
+    kind : str or tuple of str
+        What it must be for, or one of these.
 
     Returns
     -------
@@ -230,7 +230,8 @@ def _digests(path: Path) -> tuple[bytes | None, str]:
     return head[_DIGEST], digest.hexdigest()
 
 
-def _parse(path: Path, kind: str) -> State:
+def _parse(path: Path, kind: str | tuple[str, ...]) -> State:
+    wanted = (kind,) if isinstance(kind, str) else kind
     from safetensors import safe_open
 
     with safe_open(os.fspath(path), "pt") as file:
@@ -240,8 +241,8 @@ def _parse(path: Path, kind: str) -> State:
                 f"{str(path)!r} has version {about['version']} of the format, and this easyconv reads up to version "
                 f"{FORMAT_VERSION}. Update easyconv."
             )
-        if about["kind"] != kind:
-            raise UnreadableFileError(f"{str(path)!r} holds a {about['kind']}, not a {kind}.")
+        if about["kind"] not in wanted:
+            raise UnreadableFileError(f"{str(path)!r} holds a {about['kind']}, not a {' or '.join(wanted)}.")
         # Copies: what the library gives is the file itself, mapped into memory.
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (it is no dict)
     return State(about["kind"], about["version"], from_json(about["tree"], tensors))

@@ -8,7 +8,7 @@ top5, top3, top_5_accuracy, …      share of rows whose class is among the k la
 balanced_accuracy                  mean of the recalls of the classes that occur
 precision, recall, f1 (f1_score)   mean over the classes that occur in answers or targets; of class 1 for one output
 mae, mse, rmse, r2 (r2_score)      errors of values; r2 is the mean over columns
-auroc (auc), average_precision     by torchmetrics, which keeps all outputs of a pass
+auroc (auc), average_precision     by torchmetrics, from all outputs of a pass, which are kept
 =================================  ==================================================================================
 
 Also any function ``(output, target) -> tensor`` and objects of torchmetrics; see `make_metrics`.

@@ -2,6 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -93,6 +94,22 @@ class Metric(ABC):
         """The values by name; one unless the metric has several."""
         return {self.name: self.compute()}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What it has gathered, as numbers, text, tensors and what holds them: all attributes that are such, or means.
+
+        A metric that keeps anything else must define this and `load_state_dict` itself to be resumed within an epoch.
+        """
+        return {name: _state_of(value) for name, value in vars(self).items() if not callable(value)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of a metric that was made in the same way."""
+        for name, value in state.items():
+            present = getattr(self, name, None)
+            if isinstance(present, Mean):
+                present.load_state_dict(value)
+            else:
+                setattr(self, name, value)
+
     def clone(self: Self) -> Self:
         """An independent copy: for validation beside training."""
         return copy.deepcopy(self)
@@ -134,6 +151,14 @@ class Mean:
         self._total.add_(value, alpha=n)
         self._count += n
 
+    def state_dict(self) -> dict[str, Any]:
+        """Sum and count."""
+        return {"total": self._total, "count": self._count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self._total, self._count = state["total"], state["count"]
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing has come yet."""
@@ -150,3 +175,7 @@ class Mean:
         if self._total is None:
             raise StateError("The mean has seen no data: call update(value, n) first.")
         return self._total / self._count
+
+
+def _state_of(value: Any) -> Any:
+    return value.state_dict() if isinstance(value, Mean) else value

@@ -139,6 +139,20 @@ class TorchMetric(Metric):
             return {f"{self._prefix}{key}": self._scalar(f"{self._prefix}{key}", part) for key, part in value.items()}
         return {self.name: self._scalar(self.name, value)}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the object has gathered; of a collection, what each of its metrics has."""
+        return {"parts": [_gathered(part) for part in self._parts()]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        for part, gathered in zip(self._parts(), state["parts"], strict=True):
+            for name, value in gathered.items():
+                setattr(part, name, value)
+
+    def _parts(self) -> list[Any]:
+        collection = hasattr(self._metric, "add_metrics") and hasattr(self._metric, "values")
+        return list(self._metric.values()) if collection else [self._metric]
+
     def _scalar(self, name: str, value: Any) -> Tensor:
         if isinstance(value, Real):
             return torch.tensor(float(value))
@@ -151,21 +165,34 @@ class TorchMetric(Metric):
         return value.reshape(()) if value.is_floating_point() else value.reshape(()).float()
 
 
+def _gathered(metric: Any) -> dict[str, Any]:
+    """The states of an object of torchmetrics, or all attributes of another one that are no code."""
+    if hasattr(metric, "_defaults"):
+        return {name: getattr(metric, name) for name in (*metric._defaults, "_update_count")}
+    return {name: value for name, value in vars(metric).items() if not callable(value)}
+
+
 class _Curve(Metric):
-    """A metric of torchmetrics that is made when the shape of the outputs is known."""
+    """A metric of torchmetrics over all outputs of a pass, which are kept, and looked at once they are all there.
+
+    Objects of torchmetrics look at each batch, to guess whether it holds probabilities, and so wait for the device.
+    """
 
     takes_any_rows = False
+    _function: str
 
     def __init__(self, name: str, *, logits: bool, kind: Kind) -> None:
         self.name = name
         self.logits = logits
         self.kind = kind
-        self._library = optional_import("torchmetrics.classification", "metrics", f"the metric {name!r}")
+        self._library()
         self.reset()
 
     def reset(self) -> None:
         """Forget everything."""
-        self._metric: TorchMetric | None = None
+        self._form = ""
+        self._outputs: list[Tensor] = []
+        self._targets: list[Tensor] = []
 
     def update(self, output: Tensor, target: Tensor) -> None:
         """Take in one batch."""
@@ -178,37 +205,37 @@ class _Curve(Metric):
             target = target.argmax(dim=1) if target.shape == output.shape else target.squeeze(1)
         if target.shape != (output.shape if binary else (output.shape[0], *output.shape[2:])):
             raise not_fitting(self.name, output, target)
-        if self._metric is None:
-            self._metric = TorchMetric(self._make(output, binary), self.name)
-        # torchmetrics would guess, batch by batch, whether it sees probabilities.
-        output = output if not self.logits else output.sigmoid() if binary else output.softmax(dim=1)
-        self._metric.update(output, target.long())
+        several = output.ndim >= 2 and output.shape[1] > 1
+        self._form = "multiclass" if not binary else "multilabel" if several else "binary"
+        if self.logits:
+            output = output.sigmoid() if binary else output.softmax(dim=1)
+        self._outputs.append(_by_row(output.detach()) if several else output.detach().flatten())
+        self._targets.append(_by_row(target.long()) if self._form == "multilabel" else target.long().flatten())
 
     def compute(self) -> Tensor:
         """The value so far."""
-        if self._metric is None:
+        if not self._outputs:
             raise self._nothing_seen()
-        return self._metric.compute()
+        outputs, targets = torch.cat(self._outputs), torch.cat(self._targets)
+        function = getattr(self._library(), f"{self._form}_{self._function}")
+        word = {"multiclass": "num_classes", "multilabel": "num_labels"}.get(self._form)
+        value: Tensor = function(outputs, targets, validate_args=False, **({word: outputs.shape[1]} if word else {}))
+        return value
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Curve":
-        # A module cannot be copied, and need not be.
-        clone = copy.copy(self)
-        clone._metric = copy.deepcopy(self._metric, memo)
-        return clone
+    def _library(self) -> Any:
+        return optional_import("torchmetrics.functional.classification", "metrics", f"the metric {self.name!r}")
 
-    def _make(self, output: Tensor, binary: bool) -> Any:
-        word = type(self).__name__
-        if not binary:
-            return getattr(self._library, f"Multiclass{word}")(num_classes=output.shape[1], validate_args=False)
-        if output.ndim >= 2 and output.shape[1] > 1:
-            return getattr(self._library, f"Multilabel{word}")(num_labels=output.shape[1], validate_args=False)
-        return getattr(self._library, f"Binary{word}")(validate_args=False)
+
+def _by_row(values: Tensor) -> Tensor:
+    """(N, C, ...) as (M, C): pixels are rows too, and batches may have pictures of other sizes."""
+    return values.movedim(1, -1).flatten(0, -2)
 
 
 class AUROC(_Curve):
     """Area under the receiver operating characteristic, by torchmetrics.
 
-    Two classes: of class 1. Several: the mean of one class against the rest. All outputs of a pass are kept.
+    Two classes: of class 1. Several: the mean of one class against the rest. All outputs of a pass are kept, and
+    looked at when somebody asks for the value: at the end of the pass.
 
     Parameters
     ----------
@@ -231,6 +258,8 @@ class AUROC(_Curve):
     1.0
     """
 
+    _function = "auroc"
+
     def __init__(self, name: str = "auroc", *, logits: bool = True, kind: Kind = "any") -> None:
         super().__init__(name, logits=logits, kind=kind)
 
@@ -245,6 +274,8 @@ class AveragePrecision(_Curve):
     >>> float(metric.compute())
     1.0
     """
+
+    _function = "average_precision"
 
     def __init__(self, name: str = "average_precision", *, logits: bool = True, kind: Kind = "any") -> None:
         super().__init__(name, logits=logits, kind=kind)

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from easyconv.errors import ArgumentError, ArgumentTypeError
+from easyconv.errors import ArgumentTypeError
 from easyconv.files import write_state
 from easyconv.model.predictor import Predictor
 from easyconv.notices import warn_user
-from easyconv.saving import check_weights_path
+from easyconv.saving import check_model_path
 from easyconv.saving.blueprint import Blueprint, NotDescribableError
 from easyconv.training.session import Session
 from easyconv.training.snapshot import snapshot
@@ -17,17 +17,11 @@ __all__ = ["KIND", "save"]
 
 KIND = "model"
 """What files of models are called inside."""
-_OF_TORCH = (".bin", ".pkl", ".pt", ".pt2", ".pth")
 
 
 def save(model: Predictor, path: str | os.PathLike[str]) -> Path:
     """Write a model as one file of data; see `Savable.save`."""
-    path = check_weights_path(path)
-    if path.suffix in _OF_TORCH:
-        raise ArgumentError(
-            f"{str(path)!r} has an ending of torch's files, and save() writes safetensors: call it "
-            f"{path.with_suffix('.safetensors').name!r}. For weights that torch.load reads: model.save_weights(path)."
-        )
+    path = check_model_path(path)
     blueprint = Blueprint()
     try:
         net = blueprint.describe(model)

@@ -1,6 +1,7 @@
 """``Model``: Keras's verbs on any PyTorch module."""
 
 import inspect
+import os
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from easyconv.arguments import check_integer, check_keywords, checked_keywords
+from easyconv.callbacks.backup import opened_run
 from easyconv.callbacks.progress import Verbosity
 from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
@@ -25,8 +27,10 @@ from easyconv.model.savable import Savable
 from easyconv.model.words import KERAS_WORDS
 from easyconv.training.feeding import make_sources
 from easyconv.training.history import History
+from easyconv.training.keeper import kept_in
 from easyconv.training.options import FitOptions, OnOutOfMemory
 from easyconv.training.recipe import make_recipe
+from easyconv.training.run_folder import RunFolder
 from easyconv.training.session import Overrides, Session
 from easyconv.training.state import Layout, Precision, SecondPhase, StepResult
 from easyconv.training.steps import eval_step, train_step
@@ -197,6 +201,7 @@ class Model(Savable):
         validation_batch_size: int | None = None,
         validation_freq: int | Collection[int] = 1,
         seed: int | None = None,
+        resume: str | os.PathLike[str] | RunFolder | None = None,
         on_oom: OnOutOfMemory = "raise",
     ) -> History:
         """Train. A second ``fit`` goes on where the first stopped.
@@ -242,6 +247,11 @@ class Model(Savable):
             Keys every random draw of this training: the order of a pass by the number of the pass, and what a step
             draws from torch, NumPy and ``random`` by the number of the step. Two runs with one seed are bit-identical
             on the CPU. The global random state is given back. Without it that is used as a plain loop would.
+        resume : str, path or RunFolder, optional
+            A folder in which this training keeps itself. When it holds this training already, it goes on from there, to
+            the same bits as if it had never been interrupted; where it had ended, nothing is done. Draws are keyed then
+            (``seed`` is 0 where it is not given). SIGTERM ends the batch, saves and ends the program with code 143. See
+            `RunFolder` for how often it saves, and docs/reliability.md.
         on_oom : {"raise", "split"}, default "raise"
             When an accelerator's memory is too small for a batch: ``"split"`` puts it through the net in parts, half as
             many rows at once each time that memory runs out, and the optimizer gets the gradients of the whole batch.
@@ -261,6 +271,11 @@ class Model(Savable):
         NonFiniteLossError
             When the loss or its gradients (`NonFiniteGradientError`) become NaN or infinite; the net has the weights,
             statistics and moments of before that batch, and the message says where it began.
+        ResumeError
+            When ``resume`` holds a training of another net, other data or other arguments; the message names them.
+        FolderInUseError, FileWriteError, DamagedFileError
+            When another process trains in the folder of ``resume``; when it cannot be written; when nothing in it can
+            be loaded.
         KeyboardInterrupt
             After Ctrl-C: the batch is ended, weights and history are kept. A second Ctrl-C stops at once.
 
@@ -275,32 +290,41 @@ class Model(Savable):
         ['accuracy', 'learning_rate', 'loss', 'val_accuracy', 'val_loss']
         """
         session = self._compiled("fit()")
-        options = FitOptions(epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq, seed, on_oom)
-        if isinstance(batch_size, str):
-            batch_size = chosen_batch_size(self, x, y, word=batch_size, held_out=validation_split, verbose=verbose)
-        training, validation = make_sources(
-            x,
-            y,
-            sample_weight,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            validation_batch_size=validation_batch_size,
-            seed=seed,
-        )
-        check_fitting(training, validation, self.preprocessing)
-        return session.fit(
-            self,
-            self._overrides(),
-            options,
-            training=training,
-            validation=validation,
-            class_weight=class_weight,
-            callbacks=listeners(callbacks, verbose),
-            verbose=verbose,
-            history=self._history,
-        )
+        told = listeners(callbacks, verbose)
+        with opened_run(resume, told) as folder:
+            seed = 0 if folder is not None and seed is None else seed
+            options = FitOptions(
+                epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq, seed, on_oom
+            )
+            if isinstance(batch_size, str):
+                known = None if folder is None else folder.batch_size
+                batch_size = known or chosen_batch_size(
+                    self, x, y, word=batch_size, held_out=validation_split, verbose=verbose
+                )
+            training, validation = make_sources(
+                x,
+                y,
+                sample_weight,
+                batch_size=batch_size,
+                shuffle=shuffle,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                validation_batch_size=validation_batch_size,
+                seed=seed,
+            )
+            check_fitting(training, validation, self.preprocessing)
+            return session.fit(
+                self,
+                self._overrides(),
+                options,
+                training=training,
+                validation=validation,
+                class_weight=class_weight,
+                callbacks=told,
+                verbose=verbose,
+                history=self._history,
+                keep=kept_in(folder),
+            )
 
     def fine_tune(
         self,

@@ -16,10 +16,11 @@ from easyconv.files import is_state_file, read_state, write_whole
 from easyconv.layers.lazy import SeededLazy, require_built
 from easyconv.layers.shortcut import AutoShortcut
 
-__all__ = ["LoadResult", "check_weights_path", "load_weights", "save_weights"]
+__all__ = ["LoadResult", "check_model_path", "check_weights_path", "load_weights", "save_weights"]
 
 WRAPPERS = ("net.", "module.", "_orig_mod.")
 """What a ``Model`` around a net, ``DistributedDataParallel`` and ``torch.compile`` put before the keys of the net."""
+_OF_TORCH = (".bin", ".pkl", ".pt", ".pt2", ".pth")
 KERAS_ENDINGS = (".h5", ".keras")
 
 
@@ -54,6 +55,17 @@ def check_weights_path(path: str | os.PathLike[str]) -> Path:
             "or as '.safetensors'."
         )
     return Path(path)
+
+
+def check_model_path(path: str | os.PathLike[str]) -> Path:
+    """Refuse paths that whole models cannot go to; raises what `check_weights_path` does."""
+    path = check_weights_path(path)
+    if path.suffix in _OF_TORCH:
+        raise ArgumentError(
+            f"{str(path)!r} has an ending of torch's files, and whole models are written as safetensors: call it "
+            f"{path.with_suffix('.safetensors').name!r}. For weights that torch.load reads: model.save_weights(path)."
+        )
+    return path
 
 
 def save_weights(net: nn.Module, path: str | os.PathLike[str]) -> Path:
@@ -92,8 +104,9 @@ def load_weights(
     net : torch.nn.Module
         It keeps its device. Sizes that are not known yet are taken from the file.
     path : str or path
-        A file of ``save_weights``, a ``state_dict`` that plain torch or safetensors has saved, or a model's file. What
-        wrappers put before the keys (``module.``, ``_orig_mod.``) is taken away.
+        A file of ``save_weights``, a ``state_dict`` that plain torch or safetensors has saved, a model's file, or a
+        checkpoint of ``fit(resume=...)``. What wrappers put before the keys (``module.``, ``_orig_mod.``) is taken
+        away.
     strict : bool, default True
         Refuse missing and unexpected keys; ``False`` loads what fits and returns the rest.
     skip_mismatch : bool, default False
@@ -211,7 +224,7 @@ def _read(path: Path) -> dict[str, Any]:
     if path.stat().st_size == 0:
         raise WeightsError(f"The weights file {str(path)!r} is empty (0 bytes). Use an earlier checkpoint.")
     if is_state_file(path):
-        return _of_model(path)
+        return _of_ours(path)
     try:
         loaded = (
             _load_safetensors(path)
@@ -235,13 +248,18 @@ def _read(path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in loaded.items()}
 
 
-def _of_model(path: Path) -> dict[str, Any]:
-    """The weights in a file of ``model.save``."""
+def _of_ours(path: Path) -> dict[str, Any]:
+    """The weights in a file of ``model.save`` or a checkpoint of ``fit(resume=...)``."""
     try:
-        weights: dict[str, Any] = read_state(path, kind="model").content["weights"]
+        kind, _, content = read_state(path, kind=("model", "checkpoint"))
     except UnreadableFileError as error:
         raise WeightsError(str(error)) from error
-    return weights
+    if kind == "model":
+        return dict(content["weights"])
+    if not isinstance(content, dict) or "net" not in content:
+        raise WeightsError(f"The checkpoint {str(path)!r} is none of fit(resume=...): there are no weights in it.")
+    tensors = {**content["net"]["tensors"], **(content["ended"] or {})}
+    return {name: tensors[name] for name in content["net"]["state_dict"]}
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:

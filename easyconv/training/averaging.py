@@ -108,8 +108,8 @@ class WeightAverage:
         """An average of these weights with what `state` gave."""
         average = WeightAverage(nn.Module(), decay)
         average.weights = weights
-        average.averages = state["averages"]
-        average._raw = state["raw"]
+        average.averages = _like(weights, state["averages"])
+        average._raw = None if state["raw"] is None else _like(weights, state["raw"])
         return average
 
     def follows(self, net: nn.Module) -> bool:
@@ -123,3 +123,8 @@ class WeightAverage:
 
     def _copies(self) -> list[Tensor]:
         return [weight.detach().clone() for weight in self.weights]
+
+
+def _like(weights: list[Tensor], values: list[Tensor]) -> list[Tensor]:
+    """The values where the weights are, and laid out as they are."""
+    return [torch.empty_like(weight.detach()).copy_(value) for weight, value in zip(weights, values, strict=True)]

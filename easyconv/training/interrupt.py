@@ -1,4 +1,4 @@
-"""Ctrl-C that ends the batch first."""
+"""Ctrl-C and SIGTERM that end the batch first."""
 
 import signal
 import threading
@@ -10,35 +10,47 @@ __all__ = ["Interrupt", "deferred_interrupt"]
 
 
 class Interrupt:
-    """Whether Ctrl-C has been pressed."""
+    """Which signal asks the program to stop, if any does."""
 
-    def __init__(self) -> None:
-        self.requested = False
+    signal: int | None = None
+    insisted: bool = False
+    """Whether Ctrl-C has been pressed again."""
+
+    @property
+    def requested(self) -> bool:
+        """Whether one does."""
+        return self.signal is not None
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
-        """Remember the first Ctrl-C; the second stops at once."""
-        if self.requested:
+        """Remember a signal; a second Ctrl-C stops at once."""
+        if signum == signal.SIGINT and self.requested:
+            self.insisted = True
             raise KeyboardInterrupt
-        self.requested = True
+        self.signal = signum
 
     def raise_if_requested(self) -> None:
-        """Raise ``KeyboardInterrupt`` where Ctrl-C has been pressed."""
+        """Raise what stops the program, where it has been asked for."""
         if self.requested:
-            raise KeyboardInterrupt
+            raise self.error()
+
+    def error(self) -> BaseException:
+        """``KeyboardInterrupt`` after Ctrl-C; after SIGTERM the exit of the program, with the code that shells give."""
+        return SystemExit(128 + signal.SIGTERM) if self.signal == signal.SIGTERM else KeyboardInterrupt()
 
 
 @contextmanager
-def deferred_interrupt() -> Iterator[Interrupt]:
+def deferred_interrupt(*, terminate: bool = False) -> Iterator[Interrupt]:
     """Hold the first Ctrl-C back until it is asked for, and give the signal handler back afterwards.
 
     Only the main thread gets signals; elsewhere, and where the program has a handler of its own, nothing is changed.
+
+    Parameters
+    ----------
+    terminate : bool, default False
+        Hold SIGTERM back too, of which the program would die at once.
     """
     interrupt = Interrupt()
-    found = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or found is not signal.default_int_handler:
-        yield interrupt
-        return
-    signal.signal(signal.SIGINT, interrupt.handle)
+    found = _take_over(interrupt, terminate)
     try:
         yield interrupt
         # Whoever pressed Ctrl-C while the last callbacks were at work did so too.
@@ -46,7 +58,21 @@ def deferred_interrupt() -> Iterator[Interrupt]:
     except Exception as error:
         # Workers of a DataLoader get Ctrl-C too and die of it; what the user did was press Ctrl-C.
         if interrupt.requested:
-            raise KeyboardInterrupt from error
+            raise interrupt.error() from error
         raise
     finally:
-        signal.signal(signal.SIGINT, found)
+        for signum, handler in found.items():
+            signal.signal(signum, handler)
+
+
+def _take_over(interrupt: Interrupt, terminate: bool) -> dict[int, signal.Handlers]:
+    """Handle the signals that nobody handles yet; what they had before."""
+    usual: dict[int, object] = {signal.SIGINT: signal.default_int_handler}
+    if terminate:
+        usual[signal.SIGTERM] = signal.SIG_DFL
+    found: dict[int, signal.Handlers] = {}
+    if threading.current_thread() is threading.main_thread():
+        for signum, handler in usual.items():
+            if signal.getsignal(signum) is handler:
+                found[signum] = signal.signal(signum, interrupt.handle)  # type: ignore[assignment]
+    return found

@@ -8,7 +8,7 @@
 Nothing here reads the device per batch, and an event costs nothing when nobody listens to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ from easyconv.training.callback import CallbackList, LazyLogs
 from easyconv.training.history import History
 from easyconv.training.host import HostCopies
 from easyconv.training.interrupt import Interrupt, deferred_interrupt
+from easyconv.training.position import Keeper, Position
 from easyconv.training.splitting import with_hint
 from easyconv.training.state import Run, StepResult
 from easyconv.training.steps import flush, settle, zero_grad
@@ -53,7 +54,13 @@ class Plan:
 
 
 def fit(
-    run: Run, plan: Plan, training: Stage, validation: Stage | None, callbacks: CallbackList, *histories: History
+    run: Run,
+    plan: Plan,
+    training: Stage,
+    validation: Stage | None,
+    callbacks: CallbackList,
+    *histories: History,
+    keeper: Keeper | None = None,
 ) -> None:
     """Train for the epochs of the plan; every history gets a row per epoch.
 
@@ -64,31 +71,86 @@ def fit(
     NonFiniteLossError
         When the loss or its gradients become NaN or infinite.
     """
+    keeper = Keeper() if keeper is None else keeper
+    with deferred_interrupt(terminate=keeper.stops_on_sigterm) as interrupt, kept_modes(run.net):
+        epochs = _Epochs(run, plan, training, validation, callbacks, keeper, interrupt)
+        with callbacks.training(lambda: epochs.last_row):
+            try:
+                for epoch, row in epochs:
+                    for history in histories:
+                        history.append(epoch, row)
+                    epochs.close(epoch, row)
+            except BaseException as error:
+                epochs.rescue(error)
+                raise
+        keeper.end()
+
+
+@dataclass
+class _Epochs:
+    """The epochs of one training, each with its validation."""
+
+    run: Run
+    plan: Plan
+    training: Stage
+    validation: Stage | None
+    callbacks: CallbackList
+    keeper: Keeper
+    interrupt: Interrupt
     last_row: dict[str, float] | None = None
 
-    def checked() -> bool:
-        interrupt.raise_if_requested()
-        return False
+    def __iter__(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Number and row of each epoch; `close` it before the next one."""
+        start = self.keeper.begin(self.plan.epochs.start)
+        for epoch in range(start.epoch, self.plan.epochs.stop):
+            self.last_row = row = self._epoch(start if epoch == start.epoch else Position(epoch))
+            yield epoch, row
+            if self.run.stop:
+                return
 
-    with deferred_interrupt() as interrupt, kept_modes(run.net), callbacks.training(lambda: last_row):
-        for epoch in plan.epochs:
-            plan.before_epoch(epoch)
-            callbacks.fire("on_epoch_begin", epoch, {})
-            run.follow_net()
+    def close(self, epoch: int, row: dict[str, float]) -> None:
+        """Tell everybody that an epoch is over."""
+        self.callbacks.fire("on_epoch_end", epoch, row)
+        self.keeper.end_epoch(epoch, row)
+        self.stop_if_asked()
+
+    def rescue(self, error: BaseException) -> None:
+        """Let the state be saved before training ends by an error; who insists on the end does not want to wait."""
+        if not self.interrupt.insisted:
+            self.keeper.rescue(error)
+
+    def stop_if_asked(self) -> bool:
+        """End training by the error that belongs to the signal, if one has come and nothing is lost by it.
+
+        Returns
+        -------
+        bool
+            Whether a callback wants the batch to be the last one.
+        """
+        if self.interrupt.requested and self.keeper.may_stop():
+            self.interrupt.raise_if_requested()
+        return self.run.stop
+
+    def _epoch(self, at: Position) -> dict[str, float]:
+        run, epoch = self.run, at.epoch
+        if not at.begun:
+            self.keeper.leave()
+            self.plan.before_epoch(epoch)
+            self.callbacks.fire("on_epoch_begin", epoch, {})
+        run.follow_net()
+        if at.row is None:
             with run.average.set_aside() if run.average is not None else nullcontext():
-                row = _train_epoch(run, epoch, training, callbacks, interrupt)
-            if validation is not None and plan.validate_after(epoch):
-                results = evaluate(run, validation, callbacks, checked)
-                row |= {f"val_{name}": value for name, value in results.items()}
-            if run.optimizer is not None:
-                row["learning_rate"] = get_lr(run.optimizer)
-            last_row = row
-            for history in histories:
-                history.append(epoch, row)
-            callbacks.fire("on_epoch_end", epoch, row)
-            interrupt.raise_if_requested()
-            if run.stop:
-                break
+                row = _train_epoch(self, at)
+        else:
+            row = dict(at.row)
+        if self.keeper.notes:
+            self.keeper.reach(Position(epoch, begun=True, row=row))
+        if self.validation is not None and self.plan.validate_after(epoch):
+            results = evaluate(run, self.validation, self.callbacks, lambda: self.stop_if_asked() and False)
+            row |= {f"val_{name}": value for name, value in results.items()}
+        if run.optimizer is not None:
+            row["learning_rate"] = get_lr(run.optimizer)
+        return row
 
 
 def evaluate(
@@ -99,7 +161,7 @@ def evaluate(
     callbacks.fire("on_test_begin", {})
     with kept_modes(run.net), torch.no_grad():
         run.net.eval()
-        _one_pass(stage, totals, callbacks, "test", stopping)
+        _one_pass(stage, totals, callbacks, "test", lambda done: stopping())
     results = totals.read()
     callbacks.fire("on_test_end", results)
     return results
@@ -126,9 +188,17 @@ def predict(net: nn.Module, supply: Supply, step: Callable[[Batch], Any], callba
     return copied.finished()
 
 
-def _train_epoch(run: Run, epoch: int, stage: Stage, callbacks: CallbackList, interrupt: Interrupt) -> dict[str, float]:
-    totals, watch = Totals(stage.metrics), LossWatch(f"epoch {epoch + 1}")
-    run.finite.start(f"epoch {epoch + 1}")
+def _train_epoch(epochs: _Epochs, at: Position) -> dict[str, float]:
+    run, stage, keeper = epochs.run, epochs.training, epochs.keeper
+    totals = Totals(stage.metrics) if at.totals is None else at.totals
+    watch = LossWatch(f"epoch {at.epoch + 1}")
+    run.finite.start(f"epoch {at.epoch + 1}", at.batch)
+
+    def verify() -> None:
+        settle(run)
+        watch.check()
+
+    keeper.verify = verify
 
     def step(batch: Batch) -> StepResult:
         _seed_step(run)
@@ -140,17 +210,28 @@ def _train_epoch(run: Run, epoch: int, stage: Stage, callbacks: CallbackList, in
         run.progress.rows += result.size
         return result
 
-    def stopping() -> bool:
-        interrupt.raise_if_requested()
-        return run.stop
+    def reach(done: int) -> None:
+        # Gradients that wait for the optimizer are not kept: such a moment is none to go on from.
+        if keeper.notes and not run.pending_steps:
+            keeper.reach(Position(at.epoch, done, begun=True, totals=totals))
+
+    def after(done: int) -> bool:
+        reach(done)
+        return epochs.stop_if_asked()
 
     run.net.train()
     run.parameters = []
     try:
         with torch.enable_grad(), with_hint(run):
-            _one_pass(Stage(stage.supply, step, stage.metrics), totals, callbacks, "train", stopping)
+            reach(at.batch)
+            trained = Stage(stage.supply, step, stage.metrics)
+            _one_pass(trained, totals, epochs.callbacks, "train", after, start=at.batch, leave=keeper.leave)
         flush(run)
         settle(run)
+    except BaseException as error:
+        # Here, where the net still has the weights that are trained, and not their averages.
+        epochs.rescue(error)
+        raise
     finally:
         run.pending_steps = run.pending_rows = 0
         zero_grad(run)
@@ -159,19 +240,35 @@ def _train_epoch(run: Run, epoch: int, stage: Stage, callbacks: CallbackList, in
     return totals.read()
 
 
-def _one_pass(stage: Stage, totals: Totals, callbacks: CallbackList, event: str, stopping: Callable[[], bool]) -> None:
+def _one_pass(
+    stage: Stage,
+    totals: Totals,
+    callbacks: CallbackList,
+    event: str,
+    after: Callable[[int], bool],
+    *,
+    start: int = 0,
+    leave: Callable[[], None] = lambda: None,
+) -> None:
+    """The batches of one pass from ``start`` on.
+
+    ``after`` hears how many are done, and says whether to stop; ``leave`` is called before callbacks are.
+    """
     begin = callbacks.listeners(f"on_{event}_batch_begin")
     end = callbacks.listeners(f"on_{event}_batch_end")
-    for index, batch in enumerate(stage.supply.epoch()):
+    for index, batch in enumerate(stage.supply.epoch(start), start):
+        if begin:
+            leave()
         for hook in begin:
             hook(index, {})
         result = stage.step(batch)
         totals.add(result)
         if end:
+            leave()
             logs = LazyLogs(totals.read, result)
             for hook in end:
                 hook(index, logs)
-        if stopping():
+        if after(index + 1):
             break
 
 

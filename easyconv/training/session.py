@@ -31,13 +31,14 @@ from easyconv.training.finite import FiniteWatch
 from easyconv.training.history import History
 from easyconv.training.layout import as_usual, wants_channels_last
 from easyconv.training.options import FitOptions
+from easyconv.training.position import Keeper
 from easyconv.training.preparing import Prepared, check_last_batch
 from easyconv.training.state import Computation, LossFunction, Progress, Recipe, Run, SecondPhase, Step, StepResult
 from easyconv.training.steps import as_result, eval_step, flush, settle, train_step, zero_grad
 from easyconv.training.supply import Supply, TrainingSupply
 from easyconv.training.totals import Totals
 
-__all__ = ["Overrides", "Session"]
+__all__ = ["Overrides", "Session", "Training"]
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,12 @@ class Session:
         callbacks: CallbackList,
         verbose: object,
         history: History,
+        keep: "Callable[[Training], Keeper]" = lambda training: Keeper(),
     ) -> History:
-        """Prepare the net and the data, then train; ``history`` and the one that is returned get the rows."""
+        """Prepare the net and the data, then train; ``history`` and the one that is returned get the rows.
+
+        ``keep`` makes of the training that is about to begin whoever keeps checkpoints of it.
+        """
         second, self._second = self._second, None
         supply, checking = self._supplies(options, training, validation)
         fitted = History()
@@ -119,8 +124,11 @@ class Session:
                 rows.params = _params(training, supply, options)
             train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
             check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
+            plan = self._plan(run, options, second)
+            keeper = keep(Training(self, run, options, plan, train, check, callbacks, fitted, history, verbose))
             with self._running(run):
-                loop.fit(run, self._plan(run, options, second), train, check, callbacks, fitted, history)
+                if not keeper.is_done():
+                    loop.fit(run, plan, train, check, callbacks, fitted, history, keeper=keeper)
         return fitted
 
     @contextmanager
@@ -312,6 +320,11 @@ class Session:
         self._equip(run)
         return run
 
+    def equip(self, run: Run) -> None:
+        """Give a run the optimizer and the average that the session has for the net as it is now."""
+        self._equip(run)
+        _follow_steps(run)
+
     def _equip(self, run: Run) -> None:
         run.optimizer = self._optimizer_for(run.net)
         if self.recipe.ema is not None:
@@ -321,8 +334,7 @@ class Session:
     def _follow_net(self, run: Run, before: list[int]) -> None:
         """Train what is no longer frozen, and average what is trained."""
         if _trained(run.net) != before:
-            self._equip(run)
-            _follow_steps(run)
+            self.equip(run)
 
     def _use(self, recipe: Recipe) -> None:
         """Go on by another recipe, with an optimizer that has gathered nothing."""
@@ -340,8 +352,7 @@ class Session:
         second.begin()
         self._use(second.recipe)
         run.recipe = self.recipe
-        self._equip(run)
-        _follow_steps(run)
+        self.equip(run)
 
     def _optimizer_for(self, net: nn.Module) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -379,6 +390,34 @@ class Session:
     def __getstate__(self) -> dict[str, Any]:
         # What torch.compile made belongs to this very net; a copy compiles its own.
         return {**vars(self), "_compiled": None, "run": None, "_second": None}
+
+
+@dataclass
+class Training:
+    """Everything that one call of ``fit`` works with."""
+
+    session: Session
+    run: Run
+    options: FitOptions
+    plan: loop.Plan
+    train: loop.Stage
+    check: loop.Stage | None
+    callbacks: CallbackList
+    fitted: History
+    """Rows of this training."""
+    history: History
+    """Rows of all trainings of the model."""
+    verbose: object
+
+    @property
+    def net(self) -> nn.Module:
+        """What is trained."""
+        return self.run.net
+
+    @property
+    def stages(self) -> list[loop.Stage]:
+        """Training, and validation where there is one."""
+        return [self.train] if self.check is None else [self.train, self.check]
 
 
 def _trained(net: nn.Module) -> list[int]:

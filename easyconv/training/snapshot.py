@@ -1,4 +1,4 @@
-"""What a session has gathered, as plain data, and back: optimizer, averages, loss scaler, counts."""
+"""What training changes, as plain data, and back: the net; and what a session has gathered besides."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.session import Session
-from easyconv.training.state import Progress
 
-__all__ = ["restore", "snapshot"]
+__all__ = ["load_net", "net_state", "restore", "snapshot", "tensors_of"]
 
 Snapshot = dict[str, Any]
 
@@ -59,15 +58,49 @@ def restore(session: Session, net: nn.Module, state: Mapping[str, Any]) -> None:
         When the net has other parameters.
     """
     parameters = _parameters(session, net)
-    session.progress = Progress(**state["progress"])
-    session.validations = Progress(**state["validations"])
+    vars(session.progress).update(state["progress"])
+    vars(session.validations).update(state["validations"])
     if state["optimizer"] is not None:
-        session.optimizer = _optimizer(session, net, state["optimizer"], parameters)
+        if session.optimizer is None:
+            session.optimizer = session.recipe.optimizer(net, session.recipe.objective.parameters())
+        _load_optimizer(session.optimizer, state["optimizer"], parameters)
     if state["scaler"] is not None and session.scaler is not None:
         session.scaler.load_state_dict(dict(state["scaler"]))
     if state["average"] is not None:
         weights: list[Tensor] = [parameters[name] for name in state["average"]["names"]]
         session.average = WeightAverage.restored(weights, session.as_compiled.ema or 0.0, state["average"])
+
+
+def net_state(session: Session, net: nn.Module) -> Snapshot:
+    """Weights, buffers, what is trained, and what modules keep besides; tensors are those of the net, no copies."""
+    return {
+        "tensors": tensors_of(session, net),
+        "state_dict": list(net.state_dict()),
+        "trained": {name: weight.requires_grad for name, weight in net.named_parameters()},
+        "extra": {name: module.get_extra_state() for name, module in _with_extra_state(net)},
+    }
+
+
+def load_net(session: Session, net: nn.Module, state: Mapping[str, Any]) -> None:
+    """Put what `net_state` gave into a net of the same making."""
+    with torch.no_grad():
+        for name, tensor in tensors_of(session, net).items():
+            tensor.copy_(state["tensors"][name])
+    for name, weight in net.named_parameters():
+        weight.requires_grad_(state["trained"][name])
+    for name, module in _with_extra_state(net):
+        module.set_extra_state(state["extra"][name])
+
+
+def tensors_of(session: Session, net: nn.Module) -> dict[str, Tensor]:
+    """Parameters, those of the loss too, and buffers, also those that ``state_dict`` leaves out."""
+    tied = dict(net.named_parameters(remove_duplicate=False))
+    return {**tied, **_parameters(session, net), **dict(net.named_buffers(remove_duplicate=False))}
+
+
+def _with_extra_state(net: nn.Module) -> list[tuple[str, nn.Module]]:
+    usual = nn.Module.get_extra_state
+    return [(name, module) for name, module in net.named_modules() if type(module).get_extra_state is not usual]
 
 
 def _parameters(session: Session, net: nn.Module) -> dict[str, nn.Parameter]:
@@ -86,16 +119,14 @@ def _with_params(groups: Iterable[Mapping[str, Any]], others: Mapping[Any, Any])
     return [{**group, "params": [others[parameter] for parameter in group["params"]]} for group in groups]
 
 
-def _optimizer(
-    session: Session, net: nn.Module, state: Mapping[str, Any], parameters: Mapping[str, nn.Parameter]
-) -> torch.optim.Optimizer:
-    """One of the right kind, with the groups and all else as they were."""
-    optimizer = session.recipe.optimizer(net, session.recipe.objective.parameters())
+def _load_optimizer(
+    optimizer: torch.optim.Optimizer, state: Mapping[str, Any], parameters: Mapping[str, nn.Parameter]
+) -> None:
+    """Give it the groups and all else as they were; it stays the object that schedules may hold."""
     optimizer.param_groups[:] = _with_params(state["groups"], parameters)
     order = {name: index for index, name in enumerate(name for group in state["groups"] for name in group["params"])}
     numbered = {order[name]: part for name, part in state["state"].items()}
     optimizer.load_state_dict({"state": numbered, "param_groups": _with_params(state["groups"], order)})
-    return optimizer
 
 
 def _average_state(average: WeightAverage, names: Mapping[Tensor, str]) -> Snapshot:

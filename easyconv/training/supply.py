@@ -1,17 +1,41 @@
 """Cuts a source of batches into passes, so that every one of them is whole."""
 
+import hashlib
 from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
 
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import Source
-from easyconv.errors import ArgumentError, DataExhaustedError, EmptyDataError
+from easyconv.errors import ArgumentError, DataExhaustedError, EmptyDataError, ResumeError
+from easyconv.nested import leaves
+from easyconv.notices import warn_user
 from easyconv.seed import derive
 from easyconv.training.state import Progress
 
-__all__ = ["CHECK", "ORDER", "STEP", "Supply", "TrainingSupply"]
+__all__ = ["CHECK", "ORDER", "STEP", "Place", "Supply", "TrainingSupply"]
 
 ORDER, STEP, CHECK = 0, 1, 2
 """Purposes of the keyed seeds: the order of a training pass, the draws of a step, the order of a validation pass."""
+
+
+class Place(NamedTuple):
+    """How far a pass is: the number of batches that were given, and the last of them."""
+
+    taken: int
+    last: Batch | None
+
+    def digest(self) -> str | None:
+        """Tells whether another batch is the same; without what an accelerator has computed, which may differ."""
+        if self.last is None:
+            return None
+        found = hashlib.blake2b(digest_size=16)
+        for _, leaf in (pair for part in self.last for pair in leaves(part)):
+            if isinstance(leaf, Tensor) and (leaf.is_cpu or not leaf.is_floating_point()):
+                found.update(leaf.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()
 
 
 class Supply:
@@ -34,6 +58,13 @@ class Supply:
         Names the source in errors.
     argument : str, optional
         What the user calls ``steps``; ``"steps"``, or ``"steps_per_epoch"`` for training.
+
+    Attributes
+    ----------
+    taken : int
+        Batches of the present pass that were given; of all passes, where the source cannot start again.
+    last : Batch or None
+        The last of them, where ``remembers`` is true.
     """
 
     purpose = CHECK
@@ -60,8 +91,13 @@ class Supply:
         self.name = name
         if argument is not None:
             self.argument = argument
+        self.taken = 0
+        self.last: Batch | None = None
+        self.remembers = False
         self._current: Iterator[Batch] | None = None
         self._given = False
+        self._resumed = False
+        self._digest: str | None = None
 
     @property
     def steps_per_epoch(self) -> int | None:
@@ -88,8 +124,8 @@ class Supply:
         if passes and not self.goes_on and self.steps is not None and known is not None and known < self.steps:
             raise DataExhaustedError(self._too_short(known, self.steps))
 
-    def epoch(self) -> Iterator[Batch]:
-        """Batches of the next pass.
+    def epoch(self, done: int = 0) -> Iterator[Batch]:
+        """Batches of the next pass, or of the rest of one of which so many were given in another process.
 
         Raises
         ------
@@ -98,37 +134,104 @@ class Supply:
         DataExhaustedError
             When the source ends before the pass does.
         """
-        return self._whole_pass() if self.steps is None else self._counted(self.steps)
+        return self._whole_pass() if self.steps is None else self._counted(done, self.steps)
 
     def next_key(self) -> int | None:
         """What keys the order of the next pass over the source."""
-        return None if self.seed is None else derive(self.seed, self.purpose, self.progress.passes)
+        return self._key(self.progress.passes)
+
+    def place(self) -> Place:
+        """How far the present pass is."""
+        return Place(self.taken, self.last)
+
+    def go_on_after(self, taken: int, digest: str | None) -> None:
+        """Begin with the rest of the pass of which another process has taken so many batches.
+
+        Parameters
+        ----------
+        taken : int
+            Of this pass; of all passes, where the source cannot start again.
+        digest : str, optional
+            `Place.digest` of the last of them.
+        """
+        self.taken = taken
+        self._resumed = self._given = taken > 0
+        self._digest = digest
 
     def _whole_pass(self) -> Iterator[Batch]:
-        for batch in self._start():
-            self._given = True
-            yield batch
+        try:
+            for batch in self._start():
+                yield self._noted(batch)
+        finally:
+            self._end_pass()
         if not self._given:
             raise EmptyDataError(_empty(self.name))
 
-    def _counted(self, steps: int) -> Iterator[Batch]:
+    def _counted(self, done: int, steps: int) -> Iterator[Batch]:
         current = self._start() if self._current is None else self._current
-        for step in range(steps):
+        for step in range(done, steps):
             batch = next(current, None)
             if batch is None and self.goes_on and not self.source.one_shot:
                 current = self._start()
                 batch = next(current, None)
             if batch is None:
                 raise self._ended(step, steps)
-            self._given = True
-            yield batch
+            yield self._noted(batch)
         if self.goes_on:
             self._current = current
+        else:
+            self._end_pass()
+
+    def _noted(self, batch: Batch) -> Batch:
+        self._given = True
+        self.taken += 1
+        if self.remembers:
+            self.last = batch
+        return batch
+
+    def _end_pass(self) -> None:
+        if not self.source.one_shot:
+            self.taken = 0
 
     def _start(self) -> Iterator[Batch]:
-        key, epoch = self.next_key(), self.progress.passes
+        if self._resumed:
+            self._resumed = False
+            return self._rest()
+        epoch = self.progress.passes
         self.progress.passes += 1
-        return self.source.batches(key, epoch)
+        if not self.source.one_shot:
+            self.taken = 0
+        return self.source.batches(self._key(epoch), epoch)
+
+    def _rest(self) -> Iterator[Batch]:
+        """The pass that another process began, once its last batch is seen to be the same here."""
+        epoch = self.progress.passes - 1
+        if self.source.replays and self.taken > 1:
+            warn_user(
+                f"{self.name} cannot begin in the middle: the first {self.taken} batches are read again, and not "
+                "trained on again."
+            )
+        batches = self.source.batches(self._key(epoch), epoch, self.taken - 1)
+        batch = next(batches, None)
+        if self._digest is not None and (batch is None or Place(self.taken, batch).digest() != self._digest):
+            self._refuse_other_batches()
+        return batches
+
+    def _refuse_other_batches(self) -> None:
+        what = f"{self.name} does not give the same batches again: batch {self.taken} is another one than in the run"
+        if self.source.replays:
+            raise ResumeError(
+                f"{what} that is to go on, so rows would be left out or trained on twice. A stream can be resumed only "
+                "if it gives the same batches for the same random seed, from its beginning. Take a data set with "
+                "__getitem__ and __len__, or start anew in another folder."
+            )
+        warn_user(
+            f"{what} that goes on. Has the data changed, or does it draw from a random generator of its own? Each row "
+            "is still trained on once an epoch, but the result is not that of an undisturbed run."
+        )
+
+    def _key(self, epoch: int) -> int | None:
+        return None if self.seed is None else derive(self.seed, self.purpose, epoch)
 
     def _ended(self, step: int, steps: int) -> Exception:
         if not self._given:

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,6 +45,24 @@ class Totals:
         self._measured = True
         for metric in self.metrics:
             metric.update(result.output, result.target)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was gathered so far, on the device."""
+        return {
+            "loss": self.loss.state_dict(),
+            "values": {name: mean.state_dict() for name, mean in self.values.items()},
+            "metrics": [metric.state_dict() for metric in self.metrics],
+            "measured": self._measured,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.loss.load_state_dict(state["loss"])
+        for name, part in state["values"].items():
+            self.values.setdefault(name, Mean()).load_state_dict(part)
+        for metric, part in zip(self.metrics, state["metrics"], strict=True):
+            metric.load_state_dict(part)
+        self._measured = state["measured"]
 
     def read(self) -> dict[str, float]:
         """Name to mean so far: the loss, the losses of several outputs, then the metrics in the order of compile."""

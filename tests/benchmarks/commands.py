@@ -14,10 +14,12 @@ from typing import Any
 
 from benchmarks.contestants import CONTESTANTS, installed
 from benchmarks.datasets import prepare
+from benchmarks.goals import PROFILED
 from benchmarks.imports import measure_imports
 from benchmarks.memory import measure_memory
 from benchmarks.picture import draw
 from benchmarks.processes import environment
+from benchmarks.profiles import measure_profiles
 from benchmarks.report import page, sameness, table
 from benchmarks.runner import Runner
 from benchmarks.workloads import MEMORY, WORKLOADS
@@ -25,7 +27,7 @@ from benchmarks.workloads import MEMORY, WORKLOADS
 __all__ = ["main"]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-OTHERS = ["imports", "memory", "fit-cost"]
+OTHERS = ["imports", "memory", "fit-cost", "profile"]
 
 
 def main() -> None:
@@ -111,6 +113,7 @@ def _other(arguments: argparse.Namespace, names: list[str], folder: Path) -> dic
         # Memory hardly varies.
         "memory": lambda: measure_memory(names, folder, threads, min(rounds, 2), quick=quick),
         "fit-cost": lambda: _fit_cost(3 if quick else max(rounds, 11)),
+        "profile": lambda: measure_profiles(folder, threads, min(rounds, 3), quick=quick),
     }
 
 
@@ -134,6 +137,7 @@ def _present(names: list[str]) -> tuple[list[str], dict[str, str]]:
 def _prepared(keys: list[str], folder: Path) -> dict[str, str]:
     """Data sets that the workloads need, and what each is in truth."""
     needed = {WORKLOADS[key].data for key in keys if key in WORKLOADS} | ({MEMORY.data} if "memory" in keys else set())
+    needed |= {WORKLOADS[key].data for key, _ in PROFILED} if "profile" in keys else set()
     return {name: prepare(name, folder) for name in sorted(needed)}
 
 

@@ -19,12 +19,14 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 import easyconv as ec
-from benchmarks.nets import NETS, make_net
+from benchmarks.nets import make_net
 
-__all__ = ["CASES", "Case"]
+__all__ = ["CASES", "SHAPES", "Case", "around_the_batch", "new_model"]
 
 BATCH, FEATURES = 64, 64
 METRICS = ["accuracy", "top2", "top5"]
+SHAPES = {"perceptron": (784,), "course_cnn": (1, 28, 28), "resnet18": (3, 32, 32)}
+"""The nets whose start is measured, and a row of each."""
 
 
 @dataclass(frozen=True)
@@ -105,21 +107,26 @@ def per_step(rounds: int) -> dict[str, dict[str, list[float]]]:
 
 def start_up(rounds: int) -> dict[str, dict[str, list[float]]]:
     """Milliseconds of ``fit`` before its first batch and after its last: of a new model, and once more."""
-    names = [name for name in NETS if name != "mnist_googlenet"]
-    found: dict[str, dict[str, list[float]]] = {name: {"new": [], "again": []} for name in names}
+    found: dict[str, dict[str, list[float]]] = {name: {"new": [], "again": []} for name in SHAPES}
     for turn in range(rounds + 1):
-        for name in names:
-            model = ec.Model(make_net(name))
-            model.compile(ec.optim.SGD(lr=0.01), metrics=["accuracy"], device="cpu")
-            shape = {"perceptron": (784,), "course_cnn": (1, 28, 28), "resnet18": (3, 32, 32)}[name]
+        for name in SHAPES:
+            model, x = new_model(name)
             for which in ("new", "again"):
-                cost = _around_the_batch(model, torch.rand(2, *shape))
+                cost = around_the_batch(model, x)
                 if turn:
                     found[name][which].append(cost)
     return found
 
 
-def _around_the_batch(model: ec.Model, x: torch.Tensor) -> float:
+def new_model(name: str) -> tuple[ec.Model, torch.Tensor]:
+    """A model that has not been trained yet, and two rows for it."""
+    model = ec.Model(make_net(name))
+    model.compile(ec.optim.SGD(lr=0.01), metrics=["accuracy"], device="cpu")
+    return model, torch.rand(2, *SHAPES[name])
+
+
+def around_the_batch(model: ec.Model, x: torch.Tensor) -> float:
+    """Milliseconds of ``fit`` before its one batch and after it."""
     marks: list[float] = []
 
     def note(batch: int, logs: Any = None) -> None:

@@ -3,6 +3,7 @@
 import statistics
 from typing import Any
 
+from benchmarks.breakdown import goals_reached, where_the_time_goes
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.figures import WIDER, different, ratios, spread
 from benchmarks.recipes import RECIPES
@@ -42,8 +43,8 @@ def sameness(section: dict[str, Any]) -> str:
 
 def page(results: dict[str, Any]) -> str:
     """The whole page."""
-    sections = [_head(results), _training(results), _learning(results), _imports(results)]
-    sections += [_memory(results), _fit_cost(results), _notes(results)]
+    sections = [_head(results), goals_reached(results), _training(results), _learning(results), _imports(results)]
+    sections += [_memory(results), _fit_cost(results), where_the_time_goes(results), _notes(results)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -62,9 +63,9 @@ def _head(results: dict[str, Any]) -> str:
 <!-- made by `python tests/benchmarks report` from benchmarks.json; edit tests/benchmarks/report.py -->
 
 `make bench` measures this page: easyconv beside loops written by hand and six other libraries. It sets up what it
-needs (the extra `bench`); a whole run has five rounds and takes about 25 minutes on two cores that have nothing else to
-do; this one took {minutes:.0f}. `python tests/benchmarks run --help` tells how to choose workloads, contestants, rounds
-and threads; `python tests/benchmarks report` makes the page and the picture anew.
+needs (the extra `bench`); a whole run has five rounds and takes about half an hour on two cores that have nothing else
+to do; this one took {minutes:.0f}. `python tests/benchmarks run --help` tells how to choose workloads, contestants,
+rounds and threads; `python tests/benchmarks report` makes the page and the picture anew.
 
 {quick}{remark}{about["processor"]}, {about["cores"]} cores, threads of each process: {about["threads"]}; the CPU only,
 {about["system"]}. Data: {", ".join(about["data"].values())}.
@@ -202,7 +203,8 @@ def _fit_cost(results: dict[str, Any]) -> str:
 
 def _notes(results: dict[str, Any]) -> str:
     notes = [f"- {_title(name)}: {why}." for name, why in results["left_out"].items()]
-    for key, section in [*results["workloads"].items(), ("memory", results.get("memory", {}))]:
+    others = [(key, results.get(key, {})) for key in ("memory", "profile")]
+    for key, section in [*results["workloads"].items(), *others]:
         notes += [f"- {_title(name)} in {key}: {why}." for name, why in section.get("failed", {}).items()]
     return "\n".join(["## Left out", "", *notes]) if notes else ""
 

@@ -28,7 +28,7 @@ Repetition = Callable[[], Any]
 
 
 class Worker:
-    """What a contestant can be asked for; ``prepare`` comes first."""
+    """What a contestant can be asked for; ``prepare`` comes before ``repeat``."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self._words = CONTESTANTS[name].words
@@ -59,6 +59,10 @@ class Worker:
         seconds = time.perf_counter() - start
         loss, accuracy = self._score(result)
         return {"seconds": seconds, "loss": float(loss), "accuracy": float(accuracy), "peak_mb": peak_mb()}
+
+    def profile(self, workload: str, rows: int, steps: int) -> dict[str, Any]:
+        """Where the time of a training step goes; for easyconv, whose `ec.profile` says it."""
+        return self._module.profile(WORKLOADS[workload].task(self._folder, rows), steps, **self._words)
 
     def _do(self, workload: Workload, task: Task) -> None:
         torch.manual_seed(0)

@@ -21,6 +21,7 @@ def decay(optimizer):
 
 GOOD: dict[str, dict[str, Any]] = {
     "ActivationMonitor": {"every": 2},
+    "BackupAndRestore": {"backup_dir": "backup"},
     "CSVLogger": {"filename": "log.csv"},
     "DropLR": {"at": [1, 3]},
     "EarlyStopping": {"patience": 1, "restore_best_weights": True},
@@ -44,6 +45,7 @@ GOOD: dict[str, dict[str, Any]] = {
 
 BAD: dict[str, dict[str, Any]] = {
     "ActivationMonitor": {"every": 0},
+    "BackupAndRestore": {"backup_dir": 3},
     "CSVLogger": {"filename": 3},
     "DropLR": {"at": [3, 1]},
     "EarlyStopping": {"patience": "long"},

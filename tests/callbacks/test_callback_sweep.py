@@ -72,7 +72,7 @@ def trained(callback):
 def test_used_twice_does_the_same_twice(name, capsys, tmp_path):
     def watched():
         model, history = trained(callback)
-        files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        files = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
         printed = [line for line in capsys.readouterr().out.splitlines() if "Epoch" not in line]
         return model.trained, history.history, files, printed
 

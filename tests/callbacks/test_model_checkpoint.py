@@ -194,7 +194,8 @@ def test_names_that_a_callback_logs_can_be_used(tmp_path):
         ({"save_freq": "batch"}, ArgumentTypeError, "save_freq"),
         ({"save_freq": True}, ArgumentTypeError, "save_freq"),
         ({"save_best_only": "yes"}, ArgumentTypeError, "save_best_only"),
-        ({"save_weights_only": False}, ArgumentError, "weights only"),
+        ({"save_weights_only": 1}, ArgumentTypeError, "save_weights_only must be"),
+        ({"save_weights_only": False}, ArgumentError, r"'.*best.pt' has an ending of torch's files"),
         ({"mode": "best"}, ArgumentError, "mode"),
         ({"initial_value_threshold": NAN}, ArgumentError, "initial_value_threshold"),
         ({"monitor": "val_wobble", "save_best_only": True}, ArgumentError, "mode='max'"),
@@ -301,3 +302,24 @@ def test_keep_is_checked():
         ModelCheckpoint("{epoch}.pt", monitor="val_los", keep=2)
     with pytest.raises(ArgumentError, match=r"'val_lss'\) is not in the logs, .*Did you mean 'val_loss'"):
         scripted_fit([0.5], ModelCheckpoint("{epoch}.pt", monitor="val_lss", mode="min", keep=2))
+
+
+def test_writes_the_whole_model(tmp_path):
+    x, y = torch.rand(12, 4), torch.arange(12) % 3
+    model = ec.Sequential([ec.layers.Dense(3)])
+    model.compile("adam", lr=0.1)
+    checkpoint = ModelCheckpoint(tmp_path / "{epoch}.safetensors", save_weights_only=False)
+    model.fit(x, y, epochs=2, callbacks=checkpoint, verbose=0, seed=0)
+    assert names(tmp_path) == ["1.safetensors", "2.safetensors"]
+    twin = ec.load(tmp_path / "1.safetensors")
+    twin.fit(x, y, epochs=1, verbose=0, seed=0)  # goes on with the state of the optimizer
+    assert torch.equal(twin[0].weight, model[0].weight)
+
+
+def test_code_is_refused_before_the_first_epoch(tmp_path):
+    model = ec.Sequential([ec.layers.Dense(3), ec.layers.Lambda(lambda x: x * 2)])
+    model.compile("sgd")
+    checkpoint = ModelCheckpoint(tmp_path / "a.safetensors", save_weights_only=False)
+    with pytest.raises(ArgumentTypeError, match="which is code"):
+        model.fit(torch.rand(6, 4), torch.arange(6) % 3, callbacks=checkpoint, verbose=0)
+    assert names(tmp_path) == []

@@ -1,11 +1,13 @@
 """``ec.profile`` measures, tries, and leaves everything as it was."""
 
+import functools
 import json
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.utils import counters
 from torch.utils.data import DataLoader, Dataset
 
 import easyconv as ec
@@ -127,6 +129,20 @@ def test_words_that_apply_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
         ec.profile(compiled(precision="bf16"), X, Y, batch_size=128, steps=2, words=["precision", "batch_size"]).words
         == []
     )
+
+
+def test_jit_is_tried_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch traces as ever and runs what it has traced, without the seconds of the C++ compiler."""
+    torch._dynamo.reset()
+    counters.clear()
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    model = compiled()
+    (word,) = ec.profile(model, X, Y, steps=2, words="jit").words
+    assert (word.code, word.factor > 0) == ("compile(jit=True)", True)
+    assert counters["stats"]["unique_graphs"] == 1
+    assert model._session.recipe.jit is False
+    assert ec.profile(compiled(jit=True), X, Y, steps=2, words="jit").words == []
+    torch._dynamo.reset()
 
 
 def test_words_for_data_that_is_read_one_by_one() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import settings
 import torch
+import torchmetrics
 from reads import counted
 from torch import Tensor, nn
 
@@ -25,8 +26,11 @@ for until the next batch is at work; see test_finite.py for that."""
 
 QUIET = {"TensorBoard": {"update_freq": "epoch"}, "ActivationMonitor": {"every": 10}}
 """What would be read as often as the user asks for, and is not asked for."""
-# Metrics of curves are torchmetrics's, which look at the values themselves; binary_accuracy is for other outputs.
-METRICS = [name for name in (*make._CLASSIFICATION, "top2", *make._REGRESSION) if name != "binary_accuracy"]
+LOSSES = {"classes": "cross_entropy", "values": "mse", "binary": "bce", "labels": "bce"}
+"""By what the targets are: one class of three, three numbers, yes or no, three times yes or no."""
+SWEEP = [(name, "values") for name in make._REGRESSION]
+SWEEP += [(name, "binary" if name == "binary_accuracy" else "classes") for name in (*make._CLASSIFICATION, "top2")]
+SWEEP += [("accuracy", "labels")]
 
 
 @pytest.fixture(autouse=True)
@@ -44,31 +48,34 @@ def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(finite, "seen_at_once", lambda device: False)
 
 
-def rows(count: int, values: bool = False) -> tuple[Tensor, Tensor]:
+def rows(count: int, form: str = "classes") -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(2)
     x = torch.randn(count, 4, generator=generator)
-    return x, torch.randn(count, 3, generator=generator) if values else torch.arange(count) % 3
+    if form == "classes":
+        return x, torch.arange(count) % 3
+    y = torch.randn(count, 1 if form == "binary" else 3, generator=generator)
+    return x, y if form == "values" else (y > 0).float()
 
 
 def reads_of_fit(
-    monkeypatch: pytest.MonkeyPatch, batches: int, *, values: bool = False, callbacks: Any = None, **options: Any
+    monkeypatch: pytest.MonkeyPatch, batches: int, *, form: str = "classes", callbacks: Any = None, **options: Any
 ) -> list[tuple[str, Tensor]]:
     """What is read in one epoch of training and a validation, from the first batch on."""
     torch.manual_seed(0)
-    model = ec.Model(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)))
-    usual = {"optimizer": ec.optim.SGD(lr=0.01, momentum=0.9), "loss": "mse" if values else "cross_entropy"}
+    model = ec.Model(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1 if form == "binary" else 3)))
+    usual = {"optimizer": ec.optim.SGD(lr=0.01, momentum=0.9), "loss": LOSSES[form]}
     model.compile(**{**usual, "device": "cpu", **options})
     found: list[tuple[str, Tensor]] = []
     inner = loop.fit
 
-    def watched(*arguments: Any) -> None:
+    def watched(*arguments: Any, **options: Any) -> None:
         with counted() as reads:
-            inner(*arguments)
+            inner(*arguments, **options)
         found.extend(reads.found)
 
     with monkeypatch.context() as patched:
         patched.setattr(loop, "fit", watched)
-        x, y = rows(4 * batches, values)
+        x, y = rows(4 * batches, form)
         model.fit(x, y, batch_size=4, validation_data=(x, y), callbacks=callbacks, verbose=0)
     assert found
     return found
@@ -100,10 +107,25 @@ def test_a_pass_is_read_at_its_end(options: dict[str, Any], monkeypatch: pytest.
         assert names(found) == {"tolist": READS_PER_TRAINING + READS_PER_VALIDATION}
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_no_metric_is_read_before_the_end(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = reads_of_fit(monkeypatch, 10, values=metric in make._REGRESSION, metrics=[metric])
+@pytest.mark.parametrize(("metric", "form"), SWEEP)
+def test_no_metric_is_read_before_the_end(metric: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = reads_of_fit(monkeypatch, 10, form=form, metrics=[metric])
     assert names(found) == {"tolist": READS_PER_TRAINING + READS_PER_VALIDATION}
+
+
+@pytest.mark.parametrize("form", ["classes", "binary", "labels"])
+@pytest.mark.parametrize("metric", make._CURVES)
+def test_curves_are_looked_at_when_the_pass_is_over(metric: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    few, many = (names(reads_of_fit(monkeypatch, batches, form=form, metrics=[metric])) for batches in (10, 30))
+    assert few == many
+    assert few["tolist"] == READS_PER_TRAINING + READS_PER_VALIDATION
+    assert few["nonzero"]  # the counter sees torchmetrics look
+
+
+def test_objects_of_torchmetrics_that_are_passed_look_at_each_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = torchmetrics.classification.MulticlassAUROC(3)
+    few, many = (names(reads_of_fit(monkeypatch, batches, metrics=[metric])) for batches in (10, 30))
+    assert set(many - few) == {"_unique2", "_local_scalar_dense"}  # which labels there are, and are they probabilities
 
 
 @pytest.mark.parametrize("name", settings.EXPORTED)

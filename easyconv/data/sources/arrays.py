@@ -76,6 +76,10 @@ class ArraySource(Source):
         x = self._raw.x
         return isinstance(x, Tensor) and x.dtype == torch.uint8 and x.dim() >= 3
 
+    def identity(self) -> dict[str, Any]:
+        """Its size and order; see `Source.identity`."""
+        return {**super().identity(), "shuffle": self._shuffle}
+
     def example(self, key: int | None = None) -> Batch:
         """The first two rows; see `Source.example`."""
         return self._rows_at(self._raw, torch.arange(min(2, self.rows)), lambda t, index: t[index.to(t.device)].cpu())
@@ -114,12 +118,12 @@ class ArraySource(Source):
         others = _each(data._replace(x=None), lambda t: gather(t, index))
         return others._replace(x=map_tree(lambda t: gather(t, rows), data.x))
 
-    def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor, Batch]]:
-        return self._shuffled(binding, key) if self._shuffle else self._in_order(binding)
+    def _placed(self, binding: Binding, key: int | None, epoch: int, start: int) -> Iterator[tuple[Tensor, Batch]]:
+        return self._shuffled(binding, key, start) if self._shuffle else self._in_order(binding, start)
 
-    def _in_order(self, binding: Binding) -> Iterator[tuple[Tensor, Batch]]:
+    def _in_order(self, binding: Binding, first: int) -> Iterator[tuple[Tensor, Batch]]:
         size = self.batch_size
-        for start in range(0, self.rows, size):
+        for start in range(first * size, self.rows, size):
             end = min(start + size, self.rows)
             index = torch.arange(start, end)
             # A copy: a net that writes into its input (``x.sub_(mean)``) must not change the user's data.
@@ -129,14 +133,14 @@ class ArraySource(Source):
                 batch = self._rows_at(self._data, index, _gather)
             yield index, binding.send(batch)
 
-    def _shuffled(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor, Batch]]:
+    def _shuffled(self, binding: Binding, key: int | None, first: int) -> Iterator[tuple[Tensor, Batch]]:
         # The CPU's generator: the same order whatever the device.
         generator = None if key is None else torch.Generator().manual_seed(key)
         order = torch.randperm(self.rows, generator=generator)
         device = next(leaf for _, leaf in leaves(self._data.x)).device
         gather = _gather_pinned if device.type == "cpu" and binding.device.type == "cuda" else _gather
         is_ready = binding.leaves_alone(self._data)
-        for index in torch.split(order.to(device), self.batch_size):
+        for index in torch.split(order.to(device), self.batch_size)[first:]:
             batch = self._rows_at(self._data, index, gather)
             yield index, (batch if is_ready else binding.send(batch))
 

@@ -38,6 +38,8 @@ class FileSource(StreamSource):
     [2, 1]
     """
 
+    replays = False
+
     def __init__(self, dataset: Any, batch_size: int, *, shuffle: bool = False, num_workers: int | str = 0) -> None:
         self._dataset = Located(dataset)
         self._shuffle = shuffle
@@ -50,6 +52,10 @@ class FileSource(StreamSource):
         """Give batches of so many samples; see `Source.resize`."""
         self.batch_size: int = batch_size
         self.steps: int = -(-self.rows // batch_size)
+
+    def identity(self) -> dict[str, Any]:
+        """Its size and order; see `Source.identity`."""
+        return {**super().identity(), "shuffle": self._shuffle}
 
     def example(self, key: int | None = None) -> Batch:
         """The first two samples; no pass is begun."""
@@ -69,8 +75,15 @@ class FileSource(StreamSource):
 
     def _open(self) -> Iterator[Any]:
         self._order = torch.randperm(self.rows) if self._shuffle else torch.arange(self.rows)
-        batches = loader(self._dataset, self.batch_size, sampler=self._order.tolist(), num_workers=self._workers)
-        return iter(batches)
+        return self._read_in_order(self._order)
+
+    def _open_keyed(self, key: int, epoch: int, start: int) -> Iterator[Any]:
+        generator = torch.Generator().manual_seed(key)
+        self._order = torch.randperm(self.rows, generator=generator) if self._shuffle else torch.arange(self.rows)
+        return self._read_in_order(self._order[start * self.batch_size :])
+
+    def _read_in_order(self, order: Tensor) -> Iterator[Any]:
+        return iter(loader(self._dataset, self.batch_size, sampler=order.tolist(), num_workers=self._workers))
 
     def _rows(self, index: int) -> Tensor:
         start = index * self.batch_size

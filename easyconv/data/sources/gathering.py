@@ -31,8 +31,15 @@ def is_gatherable(loader: Any) -> bool:
     )
 
 
-def gather_batches(loader: "DataLoader[Any]") -> Iterator[list[Tensor]]:
+def gather_batches(loader: "DataLoader[Any]", order: Iterator[list[Any]] | None = None) -> Iterator[list[Tensor]]:
     """One pass over a loader that `is_gatherable`: the very batches that it would give, and the same random draws.
+
+    Parameters
+    ----------
+    loader : DataLoader
+        Over tensors.
+    order : iterator of list, optional
+        Numbers of the rows of each batch; those of the loader's batch sampler by default.
 
     Examples
     --------
@@ -40,12 +47,14 @@ def gather_batches(loader: "DataLoader[Any]") -> Iterator[list[Tensor]]:
     >>> list(gather_batches(loader))
     [[tensor([0, 1])], [tensor([2])]]
     """
-    iter(loader)  # draws a seed for workers even where there are none
-    return _batches(loader.dataset, iter(loader.batch_sampler or ()))
+    if order is None:
+        iter(loader)  # draws a seed for workers even where there are none
+        order = iter(loader.batch_sampler or ())
+    return _gathered(loader.dataset, order)
 
 
-def _batches(dataset: Any, batches: Iterator[list[Any]]) -> Iterator[list[Tensor]]:
-    for rows in batches:
+def _gathered(dataset: Any, order: Iterator[list[Any]]) -> Iterator[list[Tensor]]:
+    for rows in order:
         try:
             index = torch.tensor(rows)
             batch = [tensor.index_select(0, index) for tensor in dataset.tensors]

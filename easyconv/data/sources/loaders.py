@@ -10,6 +10,7 @@ from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler, 
 
 from easyconv.data.sources.batch import Batch, unpack
 from easyconv.data.sources.gathering import gather_batches, is_gatherable
+from easyconv.data.sources.keyed import KeyedLoader, can_be_keyed, keyed_order
 from easyconv.data.sources.order import warn_of_order
 from easyconv.data.sources.source import Binding, check_rows, located
 from easyconv.data.sources.streams import StreamSource
@@ -41,6 +42,8 @@ class LoaderSource(StreamSource):
         self.steps = _length(loader)
         self.rows = self._count_rows()
         self._waiting: Waiting | None = None
+        self._keyed: KeyedLoader | None = None
+        self.replays = not can_be_keyed(loader)
 
     def _count_rows(self) -> int | None:
         if self.steps is None or self.batch_size is None or isinstance(self._loader.dataset, IterableDataset):
@@ -48,6 +51,13 @@ class LoaderSource(StreamSource):
         if self._loader.drop_last:
             return self.steps * self.batch_size
         return _length(self._loader.sampler)
+
+    def identity(self) -> dict[str, Any]:
+        """Its size and order, and on how many workers the order depends; see `Source.identity`."""
+        sampler = {"sampler": type(getattr(self._loader, "sampler", None)).__name__}
+        # Each worker of a stream gives its own part of it.
+        workers = {"num_workers": getattr(self._loader, "num_workers", 0)} if self.replays else {}
+        return {**super().identity(), **sampler, **workers}
 
     def _open(self) -> Iterator[Any]:
         self._waiting = Waiting(self._loader.dataset) if self.rows else None
@@ -60,15 +70,27 @@ class LoaderSource(StreamSource):
             self._waiting.waits.append(time.perf_counter() - start)
         return item
 
-    def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor | None, Batch]]:
+    def _placed(
+        self, binding: Binding, key: int | None, epoch: int, start: int
+    ) -> Iterator[tuple[Tensor | None, Batch]]:
         batch = None
-        for rows, batch in super()._placed(binding, key):
+        for rows, batch in super()._placed(binding, key, epoch, start):
             yield rows, batch
         if self._waiting is not None and self._training:
             self._waiting.tell(batch, self.steps or 1)
 
-    def _seed(self, key: int) -> None:
-        super()._seed(key)
+    def _open_keyed(self, key: int, epoch: int, start: int) -> Iterator[Any]:
+        if self.replays:
+            self._begin_anew(key)
+            return super()._open_keyed(key, epoch, start)
+        self._waiting = Waiting(self._loader.dataset) if self.rows else None
+        if is_gatherable(self._loader):
+            return gather_batches(self._loader, keyed_order(self._loader, key, epoch, start))
+        if self._keyed is None:
+            self._keyed = KeyedLoader(self._loader)
+        return self._keyed.batches(key, epoch, start)
+
+    def _begin_anew(self, key: int) -> None:
         for generator in self._generators():
             generator.manual_seed(key)
         if getattr(self._loader, "persistent_workers", False):

@@ -101,10 +101,16 @@ class Pipeline:
             return self.run(Batch(images, targets), training=training, at=Position(torch.arange(len(images))))
 
     def stream(
-        self, placed: Iterator[tuple[Tensor | None, Batch]], *, training: bool, epoch: int, key: int | None
+        self,
+        placed: Iterator[tuple[Tensor | None, Batch]],
+        *,
+        training: bool,
+        epoch: int,
+        key: int | None,
+        start: int = 0,
     ) -> Iterator[Batch]:
         """Batches of a pass, transformed; with a key, what each of them draws depends on that and its number only."""
-        for number, (rows, batch) in enumerate(placed):
+        for number, (rows, batch) in enumerate(placed, start):
             if key is not None:
                 seed_for(_device_of(batch.x), derive(key, number))
             yield self.run(batch, training=training, at=Position(rows, epoch))

@@ -98,6 +98,8 @@ class Source(ABC):
         Samples per batch; ``None`` where somebody else decides.
     one_shot : bool
         Whether it cannot start again: each pass goes on where the last one stopped.
+    replays : bool
+        Whether a pass can begin in the middle only by taking all batches before, and dropping them.
     name : str
         Which argument it was made from, for messages.
     pipeline : Pipeline or None
@@ -110,6 +112,7 @@ class Source(ABC):
     steps: int | None = None
     batch_size: int | None = None
     one_shot: bool = False
+    replays: bool = False
     name: str = "x"
     pipeline: Pipeline | None = None
     preprocessing: Preprocessing | None = None
@@ -143,6 +146,10 @@ class Source(ABC):
     def check_first(self, inputs: Any) -> None:
         """Check the inputs that `example` was taken from, so that the message has their own shape and rows."""
 
+    def identity(self) -> dict[str, Any]:
+        """What must not change where a training goes on in another process: plain data by names."""
+        return {"rows": self.rows, "batches": self.steps, "batch_size": self.batch_size}
+
     def resize(self, batch_size: int) -> None:  # noqa: B027
         """Give batches of so many rows from now on; call it between passes. Who does not cut the batches, goes on.
 
@@ -170,7 +177,7 @@ class Source(ABC):
         """
         self._class_weight = table
 
-    def batches(self, key: int | None = None, epoch: int = 0) -> Iterator[Batch]:
+    def batches(self, key: int | None = None, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         """One pass over the data, on the device, ready for the net.
 
         Parameters
@@ -180,6 +187,8 @@ class Source(ABC):
             as a plain loop over a ``DataLoader`` would.
         epoch : int, default 0
             Passes before this one, for transforms that alternate.
+        start : int, default 0
+            Batches to leave out, as though they had been given; see `replays`.
 
         Raises
         ------
@@ -190,17 +199,19 @@ class Source(ABC):
         """
         binding, pipeline = self._require_binding(), self.pipeline
         # Laid out at the end only: transforms need not keep the layout.
-        placed = self._placed(binding if pipeline is None else replace(binding, channels_last=False), key)
+        placed = self._placed(binding if pipeline is None else replace(binding, channels_last=False), key, epoch, start)
         if binding.device.type != "cpu" and not self.one_shot:
             placed = one_ahead(placed)
         if pipeline is None:
             return (batch for _, batch in placed)
-        transformed = pipeline.stream(placed, training=self._training, epoch=epoch, key=key)
+        transformed = pipeline.stream(placed, training=self._training, epoch=epoch, key=key, start=start)
         return map(binding.laid_out, transformed)
 
     @abstractmethod
-    def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor | None, Batch]]:
-        """One pass, before transforms: the numbers of the rows in the data where they are known, and the batch."""
+    def _placed(
+        self, binding: Binding, key: int | None, epoch: int, start: int
+    ) -> Iterator[tuple[Tensor | None, Batch]]:
+        """One pass from batch ``start`` on, before transforms: numbers of rows, where they are known, and the batch."""
 
     def bind(
         self,

@@ -13,7 +13,7 @@ from easyconv.data.sources.inputs import check_inputs
 from easyconv.data.sources.source import Binding, Source, located, to_batch
 from easyconv.errors import DataError, EmptyDataError, SampleError
 from easyconv.nested import map_tree
-from easyconv.seed import random_state, seed_all
+from easyconv.seed import drawing_apart, random_state
 
 __all__ = ["IterableSource", "StreamSource"]
 
@@ -28,8 +28,6 @@ class _Pending:
     key: int | None
     iterator: Iterator[Any]
     first: Batch
-    give_back: Callable[[], None]
-    """Makes the random state what it was after the first batch."""
     looked_at: bool = False
     """Whether nobody goes on with it, since its draws were given back."""
 
@@ -40,6 +38,7 @@ class _Pending:
 class StreamSource(Source):
     """A pass over whatever yields batches; the first batch may be looked at beforehand without being lost."""
 
+    replays = True
     _pending: _Pending | None = None
     _live: Iterator[Any] | None = None
     _known_values: bool = False
@@ -49,8 +48,9 @@ class StreamSource(Source):
     def _open(self) -> Iterator[Any]:
         """A new pass, after the random state has been seeded for it."""
 
-    def _seed(self, key: int) -> None:
-        seed_all(key)
+    def _open_keyed(self, key: int, epoch: int, start: int) -> Iterator[Any]:
+        """A new pass from batch ``start`` on, whose random draws follow from the key."""
+        return self._after(start, drawing_apart(self._open, key))
 
     def _random_state(self) -> Callable[[], None]:
         """Gives back the state of all generators that the source draws from."""
@@ -69,7 +69,7 @@ class StreamSource(Source):
             first = self._read(iterator, 0)
             if first is None:
                 raise EmptyDataError(self._empty())
-            self._pending = _Pending(key, iterator, first, self._random_state())
+            self._pending = _Pending(key, iterator, first)
         batch = self._pending.first
         return Batch(*(None if part is None else map_tree(lambda t: t[:2].cpu(), part) for part in batch))
 
@@ -86,11 +86,13 @@ class StreamSource(Source):
             self._pending = replace(self._pending, looked_at=True)
         return rows
 
-    def _placed(self, binding: Binding, key: int | None) -> Iterator[tuple[Tensor | None, Batch]]:
+    def _placed(
+        self, binding: Binding, key: int | None, epoch: int, start: int
+    ) -> Iterator[tuple[Tensor | None, Batch]]:
         familiar = Familiar(binding.targets, known_values=self._known_values)
         as_it_is = binding.takes_as_it_is
-        iterator, first = self._take_up(key)
-        index = 0
+        iterator, first = self._take_up(key, epoch, start)
+        index = start
         if first is not None:
             yield self._rows(0), self._ready(binding, first, index)
             index = 1
@@ -121,22 +123,26 @@ class StreamSource(Source):
     def _after_pass(self) -> None:
         """What a source does at the end of a whole pass."""
 
-    def _take_up(self, key: int | None) -> tuple[Iterator[Any], Batch | None]:
+    def _take_up(self, key: int | None, epoch: int, start: int) -> tuple[Iterator[Any], Batch | None]:
         pending, self._pending = self._pending, None
-        if pending is not None and (pending.serves(key) or self.one_shot):
-            if key is not None:
-                pending.give_back()
+        if pending is not None and self.one_shot:
+            return (pending.iterator, pending.first) if not start else (self._after(start - 1, pending.iterator), None)
+        if pending is not None and pending.serves(key) and not start:
             return pending.iterator, pending.first
-        return self._start(key), None
+        return self._start(key, epoch, start), None
 
-    def _start(self, key: int | None) -> Iterator[Any]:
-        if key is not None:
-            self._seed(key)
-        if not self.one_shot:
-            return self._open()
-        if self._live is None:
-            self._live = self._open()
+    def _start(self, key: int | None, epoch: int = 0, start: int = 0) -> Iterator[Any]:
+        if not self.one_shot or self._live is None:
+            opened = self._after(start, self._open()) if key is None else self._open_keyed(key, epoch, start)
+            self._live = opened if self.one_shot else None
+            return opened
         return self._live
+
+    def _after(self, start: int, iterator: Iterator[Any]) -> Iterator[Any]:
+        """The same iterator, once its first items have been taken."""
+        for index in range(start):
+            self._next_item(iterator, index)
+        return iterator
 
     def _read(self, iterator: Iterator[Any], index: int) -> Batch | None:
         item = self._next_item(iterator, index)

@@ -2,6 +2,7 @@
 
 ``train`` returns a function that trains one epoch and gives its `Score`; ``predict`` one that gives the raw outputs of
 all rows as a NumPy array; ``learn(recipe, images)``, where there is one, trains a net from the start and returns it.
+easyconv also has ``profile(task, steps)``, which measures the parts of a training step.
 Libraries are imported inside the modules only, so that each is in the memory of its own process and no other.
 """
 

@@ -17,11 +17,7 @@ from benchmarks.workloads import LR, MOMENTUM, Score, Task
 
 
 def train(task: Task, *, precision: str = "fp32", cache: bool = False, bar: bool = False) -> Callable[[], Score]:
-    net = task.make_net()
-    model = ec.Model(net)
-    optimizer = task.optimizer(net) if task.as_loader else ec.optim.SGD(lr=LR, momentum=MOMENTUM)
-    model.compile(optimizer, "cross_entropy", metrics=["accuracy"], device="cpu", precision=precision)
-    data = _data(task, cache=cache)
+    model, data = _model(task, precision), _data(task, cache=cache)
 
     def epoch() -> Score:
         with terminal() if bar else nullcontext():
@@ -29,6 +25,13 @@ def train(task: Task, *, precision: str = "fp32", cache: bool = False, bar: bool
         return Score(last["loss"][-1], last["accuracy"][-1])
 
     return epoch
+
+
+def profile(task: Task, steps: int, *, precision: str = "fp32", cache: bool = False) -> dict[str, Any]:
+    data = _data(task, cache=cache)
+    data.pop("shuffle", None)
+    found = ec.profile(_model(task, precision), **data, steps=steps, words=()).to_dict()
+    return {word: found[word] for word in ("seconds", "roofline")}
 
 
 def predict(task: Task, *, precision: str = "fp32", fast: bool = False) -> Callable[[], np.ndarray]:
@@ -62,6 +65,14 @@ def learn(recipe: Recipe, images: Images) -> nn.Module:
         verbose=0,
     )
     return model.net
+
+
+def _model(task: Task, precision: str) -> ec.Model:
+    net = task.make_net()
+    model = ec.Model(net)
+    optimizer = task.optimizer(net) if task.as_loader else ec.optim.SGD(lr=LR, momentum=MOMENTUM)
+    model.compile(optimizer, "cross_entropy", metrics=["accuracy"], device="cpu", precision=precision)
+    return model
 
 
 def _data(task: Task, *, cache: bool) -> dict[str, Any]:

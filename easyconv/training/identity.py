@@ -1,0 +1,101 @@
+"""What makes a run this run: where one of these things is another, it cannot go on."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from easyconv.data.sources.make import Source
+from easyconv.losses import Objective
+from easyconv.training.options import FitOptions
+from easyconv.training.state import Run
+
+__all__ = ["differences", "identity_of"]
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_MOST_SHOWN = 5
+
+
+def identity_of(net: nn.Module, run: Run, options: FitOptions, sources: Sequence[Source]) -> dict[str, Any]:
+    """Net, optimizer, data and arguments of a training that begins, as plain data.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        Built.
+    run : Run
+        Before the first step.
+    options : FitOptions
+        Of ``fit``; more or fewer ``epochs`` are no difference.
+    sources : sequence of Source
+        The data to train on, and to validate on where there is some.
+    """
+    recipe = run.recipe
+    return {
+        "layer": {name or "(net)": _layer(module) for name, module in net.named_modules()},
+        "weights": {name: _form(tensor) for name, tensor in [*net.named_parameters(), *net.named_buffers()]},
+        "optimizer": _optimizer(run.optimizer),
+        "loss": _loss(recipe.objective),
+        "metrics": [metric.name for metric in recipe.metrics],
+        "compile": {name: getattr(recipe, name) for name in _OF_COMPILE},
+        "fit": {"seed": options.seed, "steps_per_epoch": options.steps_per_epoch},
+        "data": sources[0].identity(),
+        "validation_data": sources[1].identity() if len(sources) > 1 else None,
+    }
+
+
+_OF_COMPILE = ("precision", "accumulate", "clip_norm", "clip_value", "ema")
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is another in the second of two identities, one line each.
+
+    Examples
+    --------
+    >>> differences({"data": {"rows": 100}, "loss": "mse"}, {"data": {"rows": 90}, "loss": "mse"})
+    ['data, rows: 100 in the run, 90 now']
+    """
+    found = list(_differences(before, now, ()))
+    more = len(found) - _MOST_SHOWN
+    return found if more <= 0 else [*found[:_MOST_SHOWN], f"and {more} more"]
+
+
+def _differences(before: Any, now: Any, path: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for name in dict.fromkeys([*before, *now]):
+            yield from _differences(before.get(name), now.get(name), (*path, str(name)))
+    elif before != now:
+        yield f"{', '.join(path)}: {_shown(before)} in the run, {_shown(now)} now"
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _layer(module: nn.Module) -> str:
+    text = f"{type(module).__qualname__}({module.extra_repr()})"
+    return _ADDRESS.sub("", text)
+
+
+def _loss(objective: Objective) -> str:
+    return ", ".join([objective.name, *(_ADDRESS.sub("", repr(module)) for module in objective.modules())])
+
+
+def _form(tensor: torch.Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _optimizer(optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
+    if optimizer is None:
+        return {}
+    groups = {
+        f"group {index}": {"parameters": len(group["params"]), **_settings(group)}
+        for index, group in enumerate(optimizer.param_groups)
+    }
+    return {"class": type(optimizer).__name__, **groups}
+
+
+def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _ADDRESS.sub("", str(value)) for name, value in group.items() if name != "params"}

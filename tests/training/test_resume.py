@@ -1,0 +1,672 @@
+"""``fit(resume=...)`` within one process: what goes on, what is refused, and what is said."""
+
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from plain_torch import BATCH, CLASSES, data, loader, ours, same_state, small
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
+from torch.utils.data import WeightedRandomSampler as Weighted
+
+import easyconv as ec
+
+EPOCHS = 3
+Make = Callable[[], dict[str, Any]]
+
+
+class StopsAt(ec.callbacks.Callback):
+    """Ctrl-C after one batch of one epoch."""
+
+    def __init__(self, epoch: int, batch: int) -> None:
+        self.at = (epoch, batch)
+        self.epoch = -1
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if (self.epoch, batch) == self.at:
+            signal.raise_signal(signal.SIGINT)
+
+
+class Noisy(Dataset):
+    """A user's data set that draws from all three generators."""
+
+    def __init__(self, rows: int = 26) -> None:
+        self.x, self.y = data(rows)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        return self.x[row] + torch.randn(1, 6, 6) + random.random() + float(np.random.rand()), self.y[row]
+
+
+class InBatches(Noisy):
+    """One that reads several rows at once."""
+
+    def __getitems__(self, rows: list[int]) -> list[tuple[Tensor, Tensor]]:
+        noise = torch.randn(len(rows), 1, 6, 6)
+        return [(self.x[row] + noise[place], self.y[row]) for place, row in enumerate(rows)]
+
+
+class Stream(IterableDataset):
+    """Noise from torch's generator."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(13):
+            yield torch.randn(1, 6, 6), torch.randint(CLASSES, ())
+
+
+class Lazy(Sampler[int]):
+    """Draws one number after the other, from the global generator of Python."""
+
+    def __iter__(self) -> Iterator[int]:
+        for _ in range(26):
+            yield random.randrange(26)
+
+    def __len__(self) -> int:
+        return 26
+
+
+def generator() -> Iterator[tuple[Tensor, Tensor]]:
+    source = torch.Generator().manual_seed(4)
+    while True:
+        yield torch.randn(BATCH, 1, 6, 6, generator=source), torch.randint(CLASSES, (BATCH,), generator=source)
+
+
+def shifted(samples: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """A collate_fn that draws."""
+    x, y = zip(*samples, strict=True)
+    return torch.stack(x) + torch.rand(()), torch.stack(y)
+
+
+SOURCES: dict[str, Make] = {
+    "arrays": lambda: dict(zip("xy", data(26), strict=True)),
+    "arrays, split": lambda: {**dict(zip("xy", data(40), strict=True)), "validation_split": 0.25},
+    "dataset": lambda: {"x": Noisy()},
+    "loader": lambda: {"x": DataLoader(Noisy(), batch_size=BATCH, shuffle=True)},
+    "rows at once": lambda: {"x": DataLoader(InBatches(), batch_size=BATCH, shuffle=True)},
+    "tensor loader": lambda: {"x": loader(*data(26))},
+    "own generator": lambda: {"x": loader(*data(26), generator=torch.Generator())},
+    "replacement": lambda: {
+        "x": DataLoader(Noisy(), batch_size=BATCH, sampler=Weighted(torch.arange(26.0), 26, replacement=True))
+    },
+    "lazy sampler": lambda: {"x": DataLoader(Noisy(), batch_size=BATCH, sampler=Lazy())},
+    "batch sampler": lambda: {"x": DataLoader(Noisy(), batch_sampler=BatchSampler(Lazy(), 5, drop_last=True))},
+    "collate": lambda: {"x": DataLoader(Noisy(), batch_size=BATCH, collate_fn=shifted, shuffle=True)},
+    "steps": lambda: {"x": DataLoader(Noisy(), batch_size=BATCH, shuffle=True), "steps_per_epoch": 3},
+    "array steps": lambda: {**dict(zip("xy", data(50), strict=True)), "steps_per_epoch": 4},
+    "stream": lambda: {"x": DataLoader(Stream(), batch_size=4)},
+    "stream, workers": lambda: {"x": DataLoader(Stream(), batch_size=4, num_workers=2)},
+    "list": lambda: {"x": list(loader(*data(26), shuffle=False))},
+    "generator": lambda: {"x": generator(), "steps_per_epoch": 4},
+    "augmented": lambda: {"x": ec.data.from_arrays(data(26)).train.augment(ec.augment.RandomCrop(6, padding=1))},
+}
+REPLAYED = {"stream", "stream, workers", "list", "generator"}
+"""What cannot begin in the middle, and says so."""
+
+
+def compiled(make: Callable[[], ec.Sequential] = ours, **options: Any) -> ec.Sequential:
+    model = make()
+    model.compile("adam", **{"metrics": ["accuracy"], "lr": 0.02, **options})
+    return model
+
+
+def train(folder: Any, source: str = "arrays", *, stop: Any = None, model: Any = None, **options: Any) -> Any:
+    """The model and the history of a run in a folder, of the whole run or up to a Ctrl-C."""
+    model = compiled() if model is None else model
+    given = SOURCES[source]()
+    if "batch_size" not in given and not isinstance(given["x"], (DataLoader, list)) and source != "generator":
+        given["batch_size"] = BATCH
+    arguments = {"epochs": EPOCHS, "verbose": 0, "validation_data": None, **given, **options}
+    if arguments["validation_data"] is None:
+        del arguments["validation_data"]
+    callbacks = list(arguments.pop("callbacks", []))
+    if stop is not None:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(resume=folder, callbacks=[*callbacks, StopsAt(*stop)], **arguments)
+        return model, None
+    return model, model.fit(resume=folder, callbacks=callbacks, **arguments)
+
+
+def same_runs(one: Any, other: Any) -> bool:
+    (model, history), (twin, expected) = one, other
+    optimizers = [str(part.optimizer.state_dict()) for part in (model, twin)]
+    return bool(
+        same_state(model, twin)
+        and optimizers[0] == optimizers[1]
+        and history.rows == expected.rows
+        and history.epoch == expected.epoch
+        and model.history.rows == twin.history.rows
+    )
+
+
+@pytest.mark.parametrize("stop", [(0, 0), (1, 1), (1, 2)])
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.filterwarnings("ignore:x cannot begin in the middle")
+def test_every_source_goes_on(tmp_path: Path, source: str, stop: tuple[int, int]) -> None:
+    whole = train(tmp_path / "whole", source)
+    train(tmp_path / "run", source, stop=stop)
+    random.seed(1)
+    torch.manual_seed(1)
+    assert same_runs(train(tmp_path / "run", source), whole)
+
+
+@pytest.mark.parametrize("source", sorted(REPLAYED))
+def test_what_is_read_again_says_so(tmp_path: Path, source: str) -> None:
+    train(tmp_path, source, stop=(0, 2))
+    with pytest.warns(ec.errors.EasyconvWarning, match="x cannot begin in the middle: the first 3 batches are read"):
+        train(tmp_path, source)
+
+
+def test_a_stream_that_does_not_repeat_is_refused(tmp_path: Path) -> None:
+    class Fresh(IterableDataset):
+        def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+            source = np.random.default_rng()  # of the operating system
+            for _ in range(12):
+                yield torch.from_numpy(source.standard_normal((1, 6, 6), dtype=np.float32)), torch.tensor(1)
+
+    def fit(**options: Any) -> None:
+        compiled().fit(DataLoader(Fresh(), batch_size=2), epochs=1, resume=tmp_path, verbose=0, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(callbacks=StopsAt(0, 1))
+    with pytest.warns(ec.errors.EasyconvWarning, match="cannot begin"), pytest.raises(ec.errors.ResumeError) as refused:
+        fit()
+    assert "x does not give the same batches again: batch 2 is another one than in the run" in str(refused.value)
+    assert "start anew in another folder" in str(refused.value)
+
+
+def test_rows_with_a_generator_of_their_own_get_a_warning(tmp_path: Path) -> None:
+    class Own(Noisy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.random = np.random.default_rng()
+
+        def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+            return self.x[row] * float(self.random.random()), self.y[row]
+
+    def fit(**options: Any) -> None:
+        compiled().fit(DataLoader(Own(), batch_size=BATCH), epochs=1, resume=tmp_path, verbose=0, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(callbacks=StopsAt(0, 1))
+    with pytest.warns(ec.errors.EasyconvWarning, match="draw from a random generator of its own"):
+        fit()
+
+
+def test_another_number_of_workers_of_a_stream_is_refused(tmp_path: Path) -> None:
+    train(tmp_path, "stream, workers", stop=(0, 1))
+    with pytest.raises(ec.errors.ResumeError, match=r"data, num_workers: 2 in the run, 0 now"):
+        train(tmp_path, "stream")
+
+
+def test_a_finished_run_does_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = train(tmp_path)
+    capsys.readouterr()
+    seen: list[int] = []
+    listens = ec.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: seen.append(epoch))
+    again = train(tmp_path, verbose=2, callbacks=[listens])
+    assert same_runs(again, whole)
+    assert seen == []
+    text = capsys.readouterr().out
+    assert text.startswith(f"The run in {str(tmp_path)!r} has ended after 3 epochs: nothing is left to do")
+
+
+def test_a_finished_run_goes_on_with_more_epochs(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole", epochs=5)
+    train(tmp_path / "run", epochs=2)
+    train(tmp_path / "run", epochs=3)
+    assert same_runs(train(tmp_path / "run", epochs=5), whole)
+
+
+def test_it_says_where_it_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tmp_path, stop=(1, 1))
+    train(tmp_path, verbose=2)
+    assert capsys.readouterr().out.startswith(f"Going on in epoch 2, batch 3, from {str(tmp_path)!r}.\n")
+
+
+def test_best_weights_are_there_after_the_end(tmp_path: Path) -> None:
+    """What ``on_train_end`` made of the net is kept, and so is what to go on from."""
+
+    def early() -> list[Any]:
+        return [ec.callbacks.EarlyStopping(monitor="loss", patience=1, min_delta=9.0, restore_best_weights=True)]
+
+    whole = train(tmp_path / "whole", callbacks=early())
+    assert len(whole[1]) == 2  # stopped
+    again = train(tmp_path / "whole", callbacks=early())
+    assert same_runs(again, whole)
+    # It was stopped, so only more epochs go on, and from the last weights rather than the best.
+    longer = train(tmp_path / "whole", callbacks=early(), epochs=5)
+    assert len(longer[1]) == 3
+
+
+def test_a_run_that_died_before_its_end_ends(tmp_path: Path) -> None:
+    class Dies(ec.callbacks.Callback):
+        def on_train_end(self, logs: Any = None) -> None:
+            raise OSError("died")
+
+    def early() -> Any:
+        return ec.callbacks.EarlyStopping(monitor="loss", patience=1, min_delta=9.0, restore_best_weights=True)
+
+    whole = train(tmp_path / "whole", callbacks=[early()])
+    with pytest.raises(OSError, match="died"):
+        train(tmp_path / "run", callbacks=[early(), Dies()])
+    assert same_runs(train(tmp_path / "run", callbacks=[early()]), whole)
+
+
+DIFFERENT: dict[str, tuple[dict[str, Any], Callable[[], ec.Sequential], str]] = {
+    "net": ({}, lambda: compiled(lambda: ours(dropout=0.5)), r"layer, 4: Dropout\(p=0.25.* in the run, .*p=0.5"),
+    "sizes": ({}, lambda: compiled(small), r"layer, 0: Conv2d\(1, 4"),
+    "optimizer": ({}, lambda: compiled(lr=0.03), r"optimizer, group 0, lr: 0.02 in the run, 0.03 now"),
+    "loss": ({}, lambda: compiled(loss=torch.nn.CrossEntropyLoss(label_smoothing=0.1)), "loss"),
+    "metrics": ({}, lambda: compiled(metrics=["top2"]), "metrics"),
+    "average": ({}, lambda: compiled(ema=0.9), r"compile, ema: none in the run, 0.9 now"),
+    "length": ({"x": data(30)[0], "y": data(30)[1]}, compiled, r"data, rows: 26 in the run, 30 now"),
+    "batches": ({"batch_size": 4}, compiled, r"data, batch_size: 8 in the run, 4 now"),
+    "order": ({"shuffle": False}, compiled, r"data, shuffle: True in the run, False now"),
+    "seed": ({"seed": 1}, compiled, r"fit, seed: 0 in the run, 1 now"),
+    "validation": ({"validation_data": data(9)}, compiled, r"validation_data: none in the run, "),
+    "steps": ({"steps_per_epoch": 2}, compiled, r"fit, steps_per_epoch: none in the run, 2 now"),
+    "callbacks": (
+        {"callbacks": [ec.callbacks.ReduceLROnPlateau("loss")]},
+        compiled,
+        r"with the callbacks none .*to go",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_another_run_is_refused(tmp_path: Path, name: str) -> None:
+    train(tmp_path, stop=(1, 0))
+    options, make, told = DIFFERENT[name]
+    model = make()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(ec.errors.ResumeError, match=told) as refused:
+        train(tmp_path, model=model, **options)
+    assert "another folder for a new run" in str(refused.value)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert len(model.history) == 0
+    train(tmp_path)  # and what was there is there
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole")
+    train(tmp_path / "run", stop=(1, 1))
+    newest = max((tmp_path / "run").glob("step-*"))
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    with pytest.warns(ec.errors.EasyconvWarning, match=r"cut off or altered.*Going on from step"):
+        found = train(tmp_path / "run")
+    assert same_runs(found, whole)
+
+
+def test_one_training_at_a_time(tmp_path: Path) -> None:
+    class Second(ec.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            with pytest.raises(ec.errors.FolderInUseError, match="is in use"):
+                train(tmp_path)
+
+    train(tmp_path, callbacks=[Second()])
+
+
+def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
+    from easyconv.files import CheckpointFolder
+
+    with CheckpointFolder(tmp_path) as folder:
+        folder.save({"step": 3}, step=3)
+    with pytest.raises(ec.errors.ResumeError, match=r"are none of fit\(resume=\.\.\.\)"):
+        train(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["data", "forward", "epoch end", "batch end"])
+def test_an_error_loses_little(tmp_path: Path, place: str) -> None:
+    """What went wrong is mended, and the same command goes on: without a step trained twice where that can be."""
+    broken = True
+    steps: list[int] = []
+
+    class Breaks(Noisy):
+        reads = 0
+
+        def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+            self.reads += 1
+            if broken and place == "data" and self.reads > 40:
+                raise OSError("the disk is away")
+            return super().__getitem__(row)
+
+    class Watch(ec.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            steps.append(self.model._session.progress.steps)
+            if broken and place == "batch end" and steps[-1] == 6:
+                raise OSError("no screen")
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if broken and place == "epoch end" and epoch == 1:
+                raise OSError("no screen")
+
+    def watch_forward(module: Any, inputs: Any) -> None:
+        if broken and place == "forward" and len(steps) == 6:
+            raise OSError("no memory")
+
+    def run(folder: str) -> Any:
+        model = compiled()
+        model[0].register_forward_pre_hook(watch_forward)
+        given = DataLoader(Breaks(), batch_size=BATCH, shuffle=True)
+        history = model.fit(given, epochs=EPOCHS, resume=tmp_path / folder, callbacks=Watch(), verbose=0)
+        return model, history
+
+    with pytest.raises((OSError, ec.errors.SampleError, ec.errors.DataError)):
+        run("run")
+    broken = False
+    found = run("run")
+    done = list(steps)
+    assert same_runs(found, run("whole"))
+    expected = [1, 2, 3, 4, 5, 6, *([5, 6] if place == "batch end" else []), *range(7, 13)]
+    assert done == expected
+
+
+def test_a_failed_save_at_the_end_does_not_hide_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Breaks(ec.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            def full(*arguments: Any, **options: Any) -> None:
+                raise ec.errors.FileWriteError("the disk is full")
+
+            monkeypatch.setattr("easyconv.files.checkpoints.write_state", full)
+            raise ZeroDivisionError
+
+    with (
+        pytest.warns(ec.errors.EasyconvWarning, match="The state at the end could not be saved: the disk is full"),
+        pytest.raises(ZeroDivisionError),
+    ):
+        train(tmp_path, callbacks=[Breaks()])
+
+
+def test_a_poisoned_training_is_not_kept(tmp_path: Path) -> None:
+    calls = 0
+
+    def explodes(output: Tensor, target: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        loss = torch.nn.functional.cross_entropy(output, target)
+        return loss * float("nan") if calls == 6 else loss
+
+    with pytest.raises(ec.errors.NonFiniteLossError):
+        train(ec.RunFolder(tmp_path, every_steps=1), model=compiled(loss=explodes))
+    from easyconv.files import CheckpointFolder
+
+    with CheckpointFolder(tmp_path) as folder:
+        found = folder.load()
+    assert found is not None
+    assert all(tensor.isfinite().all() for tensor in found.content["net"]["tensors"].values())
+
+
+def test_gradients_that_wait_are_not_lost(tmp_path: Path) -> None:
+    def accumulating() -> ec.Sequential:
+        return compiled(accumulate=3)
+
+    whole = train(tmp_path / "whole", model=accumulating())
+    train(tmp_path / "run", model=accumulating(), stop=(1, 0))
+    assert same_runs(train(tmp_path / "run", model=accumulating()), whole)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop", "lbfgs_free"])
+def test_optimizers_go_on(tmp_path: Path, optimizer: str, precision: str) -> None:
+    def make() -> ec.Sequential:
+        model = ours()
+        chosen = {"sgd": ec.optim.SGD(lr=0.1, momentum=0.9, nesterov=True), "lbfgs_free": torch.optim.Adadelta}
+        model.compile(chosen.get(optimizer, optimizer), precision=precision, metrics=["accuracy"])
+        return model
+
+    whole = train(tmp_path / "whole", model=make())
+    train(tmp_path / "run", model=make(), stop=(1, 1))
+    assert same_runs(train(tmp_path / "run", model=make()), whole)
+
+
+@pytest.mark.parametrize("stop", [(0, 1), (1, 3), (2, 1)])
+def test_both_phases_of_fine_tune_go_on(tmp_path: Path, stop: tuple[int, int]) -> None:
+    def run(folder: str, **options: Any) -> Any:
+        model = compiled()
+        x, y = data(26)
+        history = model.fine_tune(
+            x, y, batch_size=BATCH, epochs=2, head_epochs=1, resume=tmp_path / folder, verbose=0, **options
+        )
+        return model, history
+
+    whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("run", callbacks=StopsAt(*stop))
+    assert same_runs(run("run"), whole)
+    assert same_runs(run("run"), whole)  # finished
+
+
+def distance(output: Tensor, target: Tensor) -> Tensor:
+    return (output.argmax(1) - target).abs().float().mean()
+
+
+class Extreme(ec.metrics.Metric):
+    """A metric of the user's, with a tensor for a state."""
+
+    name = "extreme"
+
+    def reset(self) -> None:
+        self.value = torch.tensor(0.0)
+
+    def update(self, output: Tensor, target: Tensor) -> None:
+        self.value = torch.maximum(self.value, output.max())
+
+    def compute(self) -> Tensor:
+        return self.value
+
+
+@pytest.mark.parametrize(
+    "metric", ["accuracy", "top2", "f1", "precision", "auroc", "average_precision", distance, Extreme()]
+)
+def test_metrics_of_half_an_epoch_go_on(tmp_path: Path, metric: Any) -> None:
+    whole = train(tmp_path / "whole", model=compiled(metrics=[metric]))
+    train(tmp_path / "run", model=compiled(metrics=[metric]), stop=(1, 1))
+    assert same_runs(train(tmp_path / "run", model=compiled(metrics=[metric])), whole)
+
+
+@pytest.mark.filterwarnings("error::easyconv.errors.EasyconvWarning")
+def test_metrics_of_torchmetrics_go_on(tmp_path: Path) -> None:
+    torchmetrics = pytest.importorskip("torchmetrics")
+
+    def make() -> Any:
+        classes = {"task": "multiclass", "num_classes": CLASSES}
+        several = torchmetrics.MetricCollection([torchmetrics.Recall(**classes), torchmetrics.Specificity(**classes)])
+        return compiled(metrics=[several, torchmetrics.CohenKappa(**classes)])
+
+    whole = train(tmp_path / "whole", model=make())
+    train(tmp_path / "run", model=make(), stop=(1, 1))
+    assert same_runs(train(tmp_path / "run", model=make()), whole)
+
+
+def test_a_metric_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    class Odd(Extreme):
+        def reset(self) -> None:
+            super().reset()
+            self.seen = {1, 2}
+
+    with pytest.raises(
+        ec.errors.ArgumentTypeError, match=r"The metric 'extreme' cannot be kept .*seen.*load_state_dict"
+    ):
+        train(tmp_path, model=compiled(metrics=[Odd()]))
+
+
+def test_a_second_fit_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    """A script of two trainings, ended in the second, goes through the first again without training."""
+
+    def script(folder: str, stop: Any = None) -> Any:
+        model = compiled()
+        train(tmp_path / folder / "a", model=model, epochs=2)
+        return train(tmp_path / folder / "b", model=model, epochs=2, stop=stop)
+
+    whole = script("whole")
+    script("run", stop=(1, 1))
+    assert same_runs(script("run"), whole)
+
+
+def test_backup_and_restore(tmp_path: Path) -> None:
+    def fit(**options: Any) -> Any:
+        model = compiled()
+        x, y = data(26)
+        stop, given = options.pop("stop", None), ec.callbacks.BackupAndRestore(tmp_path / "backup", **options)
+        callbacks = [given] if stop is None else [given, StopsAt(*stop)]
+        return model, model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, callbacks=callbacks, verbose=0)
+
+    whole = train(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(stop=(1, 1))
+    assert list((tmp_path / "backup").glob("step-*"))
+    assert same_runs(fit(save_freq=2), whole)
+    assert not list((tmp_path / "backup").glob("step-*"))  # as in Keras
+    fit(delete_checkpoint=False)
+    assert list((tmp_path / "backup").glob("step-*"))
+    assert same_runs(fit(delete_checkpoint=False), whole)
+
+
+def test_one_folder_is_enough(tmp_path: Path) -> None:
+    backup = ec.callbacks.BackupAndRestore(tmp_path / "a")
+    with pytest.raises(ec.errors.ArgumentError, match="pass resume= or one BackupAndRestore, not both"):
+        train(tmp_path / "b", callbacks=[backup])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"path": 3}, "resume must be the path of a folder, or a RunFolder, got 3"),
+        ({"path": "a", "every_steps": 0}, "every_steps must be"),
+        ({"path": "a", "every_seconds": -1.0}, "every_seconds must be"),
+        ({"path": "a", "keep": 0}, "keep must be"),
+        ({"path": "a", "monitor": 3}, "monitor must be the name of a value or None, got 3"),
+        ({"path": "a", "discard_when_done": 1}, "discard_when_done must be"),
+    ],
+)
+def test_settings_that_make_no_sense(arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises((ec.errors.ArgumentError, ec.errors.ArgumentTypeError), match=told):
+        ec.RunFolder(**arguments)
+
+
+def test_bad_arguments_of_backup(tmp_path: Path) -> None:
+    with pytest.raises(ec.errors.ArgumentError, match="save_freq must be 'epoch' or a number of batches, got 'batch'"):
+        ec.callbacks.BackupAndRestore(tmp_path, save_freq="batch")  # type: ignore[arg-type]
+
+
+def test_the_best_is_kept(tmp_path: Path) -> None:
+    _, history = train(ec.RunFolder(tmp_path, monitor="accuracy", keep=1), epochs=6)
+    best = max(range(6), key=lambda epoch: (history.history["accuracy"][epoch], -epoch))
+    [path] = tmp_path.glob("*-best*")
+    assert path.name == f"step-{(best + 1) * 4:010d}-best.safetensors"
+    assert len(list(tmp_path.glob("step-*"))) <= 2
+
+
+def test_weights_can_be_read_from_a_checkpoint(tmp_path: Path) -> None:
+    model, _ = train(tmp_path)
+    other = ours(seed=9)
+    other.load_weights(max(tmp_path.glob("step-*")))
+    assert same_state(other, model)
+    wrapped = ec.Model(ours(seed=8))
+    wrapped.load_weights(max(tmp_path.glob("step-*")))
+    assert same_state(wrapped.net, model)
+
+
+def test_a_misspelt_monitor(tmp_path: Path) -> None:
+    with pytest.raises(ec.errors.ArgumentError, match=r"RunFolder\(monitor='acuracy'\) is not in the logs, which have"):
+        train(ec.RunFolder(tmp_path, monitor="acuracy"))
+
+
+def test_saves_by_steps_and_seconds(tmp_path: Path) -> None:
+    from easyconv.files import CheckpointFolder
+
+    train(ec.RunFolder(tmp_path / "steps", every_steps=3, keep=99), epochs=2)
+    train(ec.RunFolder(tmp_path / "seconds", every_seconds=1e-9, keep=99), epochs=2)
+    train(ec.RunFolder(tmp_path / "epochs", keep=99), epochs=2)
+    for name, steps in (("steps", [0, 3, 4, 7, 8]), ("seconds", list(range(9))), ("epochs", [0, 4, 8])):
+        with CheckpointFolder(tmp_path / name) as folder:
+            assert folder.steps() == steps
+
+
+def test_only_the_main_thread_gets_handlers(tmp_path: Path) -> None:
+    found: list[Any] = []
+
+    class Looks(ec.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            found.append((signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)))
+
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    thread = threading.Thread(target=lambda: train(tmp_path / "thread", callbacks=[Looks()]))
+    thread.start()
+    thread.join()
+    train(tmp_path / "main", callbacks=[Looks()])
+    x, y = data(26)
+    compiled().fit(x, y, callbacks=Looks(), verbose=0)
+    assert found[0] == usual
+    assert usual[0] != found[1][0]
+    assert usual[1] != found[1][1]
+    assert found[2][0] == usual[0]  # without a folder SIGTERM is nobody's business
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == usual
+
+
+def test_a_batch_size_that_was_chosen_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = iter([4, 16])
+    monkeypatch.setattr("easyconv.model.model.chosen_batch_size", lambda *arguments, **options: next(chosen))
+    whole = train(tmp_path / "whole", batch_size=4)
+    train(tmp_path / "run", batch_size="auto", stop=(1, 1))
+    assert same_runs(train(tmp_path / "run", batch_size="auto"), whole)
+
+
+def test_rows_do_not_depend_on_workers(tmp_path: Path) -> None:
+    def run(workers: int, persistent: bool = False) -> Any:
+        model = compiled()
+        given = DataLoader(Noisy(), batch_size=BATCH, shuffle=True, num_workers=workers, persistent_workers=persistent)
+        return model, model.fit(given, epochs=2, seed=3, verbose=0)
+
+    none = run(0)
+    assert same_runs(run(1), none)
+    assert same_runs(run(2), none)
+    assert same_runs(run(2, persistent=True), none)
+
+
+def test_code_in_workers_finds_its_data_set() -> None:
+    class Opens(Noisy):
+        opened = 0
+
+        def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+            assert self.opened == 1
+            return super().__getitem__(row)
+
+    def init(worker: int) -> None:
+        torch.utils.data.get_worker_info().dataset.opened += 1  # type: ignore[union-attr]
+
+    given = DataLoader(Opens(), batch_size=BATCH, num_workers=1, worker_init_fn=init)
+    compiled().fit(given, seed=0, verbose=0)
+
+
+def test_a_bar_goes_on_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tmp_path, stop=(1, 1))
+    train(tmp_path, verbose=1)
+    text = capsys.readouterr().out
+    assert "Epoch 2/3" in text
+    assert "4/4" in text
+
+
+def test_tensors_of_a_dataset_are_gathered_either_way(tmp_path: Path) -> None:
+    """Workers read a TensorDataset row by row, where the fast way gathers: the same batches."""
+    x, y = data(26)
+
+    def run(workers: int) -> Any:
+        model = compiled()
+        given = DataLoader(TensorDataset(x, y), batch_size=BATCH, shuffle=True, num_workers=workers)
+        return model, model.fit(given, epochs=1, seed=1, verbose=0)
+
+    assert same_runs(run(1), run(0))
