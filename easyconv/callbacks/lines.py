@@ -24,6 +24,8 @@ class Pass:
     values: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     start: float = field(default_factory=time.perf_counter)
+    before: int = 0
+    """Batches of it that another process has done."""
 
     def seconds(self) -> float:
         """Time since the start."""
@@ -146,9 +148,9 @@ def _count(state: Pass) -> str:
 
 def _time_left(state: Pass) -> str:
     seconds = state.seconds()
-    if state.total is None or not 0 < state.done < state.total or seconds < PATIENCE_SECONDS:
+    if state.total is None or not state.before < state.done < state.total or seconds < PATIENCE_SECONDS:
         return ""
-    return f"{_duration(seconds / state.done * (state.total - state.done))} left"
+    return f"{_duration(seconds / (state.done - state.before) * (state.total - state.done))} left"
 
 
 def _duration(seconds: float) -> str:

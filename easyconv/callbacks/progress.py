@@ -145,8 +145,10 @@ class ProgressBar(_Progress):
         self._open(self._title(epoch))
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Move on."""
-        self._done += 1
+        """Move on; the first batch is not the epoch's first where training goes on from a checkpoint."""
+        if not self._done and self._pass is not None:
+            self._pass.before = batch
+        self._done = batch + 1
         self._logs = logs
         if time.perf_counter() >= self._next_draw:
             self._draw()

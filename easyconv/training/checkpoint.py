@@ -74,8 +74,7 @@ def put_back(training: Training, content: Content) -> Position:
     training.session.equip(training.run)
     for stage, place in zip(training.stages, content["data"], strict=True):
         stage.supply.go_on_after(place["taken"], place["digest"])
-    for epoch, row in zip(content["history"]["epoch"], content["history"]["rows"], strict=True):
-        _append(training, epoch, row)
+    _give_history(training, content["history"])
     return where
 
 
@@ -124,10 +123,15 @@ def tell_callbacks(callbacks: CallbackList, content: Content, position: Position
             callback.on_epoch_begin(position.epoch, {})
 
 
-def _append(training: Training, epoch: int, row: dict[str, float]) -> None:
+def _give_history(training: Training, state: Mapping[str, Any]) -> None:
+    """The rows of the run, to all histories that do not have them from earlier in this process."""
+    epochs, rows = state["epoch"], state["rows"]
     histories: tuple[History, ...] = (training.fitted, training.history)
     for history in histories:
-        history.append(epoch, row)
+        latest = max(0, len(history) - len(rows))
+        if history.epoch[latest:] != epochs or history.rows[latest:] != rows:
+            for epoch, row in zip(epochs, rows, strict=True):
+                history.append(epoch, row)
 
 
 def _position(training: Training, state: Mapping[str, Any]) -> Position:

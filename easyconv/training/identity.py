@@ -10,33 +10,36 @@ from torch import nn
 from easyconv.data.sources.make import Source
 from easyconv.losses import Objective
 from easyconv.training.options import FitOptions
-from easyconv.training.state import Run
+from easyconv.training.state import Recipe
 
-__all__ = ["differences", "identity_of"]
+__all__ = ["differences", "identity_of", "settings_of"]
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _MOST_SHOWN = 5
 
 
-def identity_of(net: nn.Module, run: Run, options: FitOptions, sources: Sequence[Source]) -> dict[str, Any]:
+def identity_of(
+    net: nn.Module, recipe: Recipe, optimizer: Mapping[str, Any], options: FitOptions, sources: Sequence[Source]
+) -> dict[str, Any]:
     """Net, optimizer, data and arguments of a training that begins, as plain data.
 
     Parameters
     ----------
     net : torch.nn.Module
         Built.
-    run : Run
-        Before the first step.
+    recipe : Recipe
+        Of ``compile``.
+    optimizer : dict
+        `settings_of` the optimizer when it was made.
     options : FitOptions
         Of ``fit``; more or fewer ``epochs`` are no difference.
     sources : sequence of Source
         The data to train on, and to validate on where there is some.
     """
-    recipe = run.recipe
     return {
         "layer": {name or "(net)": _layer(module) for name, module in net.named_modules()},
         "weights": {name: _form(tensor) for name, tensor in [*net.named_parameters(), *net.named_buffers()]},
-        "optimizer": _optimizer(run.optimizer),
+        "optimizer": dict(optimizer),
         "loss": _loss(recipe.objective),
         "metrics": [metric.name for metric in recipe.metrics],
         "compile": {name: getattr(recipe, name) for name in _OF_COMPILE},
@@ -47,6 +50,21 @@ def identity_of(net: nn.Module, run: Run, options: FitOptions, sources: Sequence
 
 
 _OF_COMPILE = ("precision", "accumulate", "clip_norm", "clip_value", "ema")
+
+
+def settings_of(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Its class, and for each group the settings and the number of parameters.
+
+    Examples
+    --------
+    >>> settings_of(torch.optim.SGD([torch.zeros(2)], lr=0.1))["group 0"]["lr"]
+    '0.1'
+    """
+    groups = {
+        f"group {index}": {"parameters": len(group["params"]), **_settings(group)}
+        for index, group in enumerate(optimizer.param_groups)
+    }
+    return {"class": type(optimizer).__name__, **groups}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -85,16 +103,6 @@ def _loss(objective: Objective) -> str:
 
 def _form(tensor: torch.Tensor) -> str:
     return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
-
-
-def _optimizer(optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
-    if optimizer is None:
-        return {}
-    groups = {
-        f"group {index}": {"parameters": len(group["params"]), **_settings(group)}
-        for index, group in enumerate(optimizer.param_groups)
-    }
-    return {"class": type(optimizer).__name__, **groups}
 
 
 def _settings(group: Mapping[str, Any]) -> dict[str, Any]:

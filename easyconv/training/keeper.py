@@ -63,7 +63,8 @@ class CheckpointKeeper(Keeper):
         self.folder = folder
         self.found = folder.content
         sources = [stage.supply.source for stage in training.stages]
-        self._run = identity_of(training.net, training.run, training.options, sources)
+        session = training.session
+        self._run = identity_of(training.net, session.recipe, session.optimizer_as_made, training.options, sources)
         self._tensors = list(self._by_name().values())
         self._best: float | None = None
         self._moment: _Moment | None = None
@@ -98,14 +99,13 @@ class CheckpointKeeper(Keeper):
             self._save(self._note(position, gather(self.training, position, self._places())))
             return position
         position = put_back(self.training, self.found)
+        is_over = self._has_no_more_to_do(self.found)
+        if not is_over:
+            self._say_where(position)
         tell_callbacks(self.training.callbacks, self.found, position)
-        self._say_where(position)
         self._saved_step, self._saved_at = self.training.run.progress.steps, time.monotonic()
-        if self._has_no_more_to_do(self.found):
-            # It was stopped, and died before on_train_end.
-            return Position(self.training.plan.epochs.stop)
-        self.training.run.stop = False
-        return position
+        # Where nothing but on_train_end is left, no epoch follows.
+        return Position(self.training.plan.epochs.stop) if is_over else position
 
     def leave(self) -> None:
         """See `Keeper.leave`."""

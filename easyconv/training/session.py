@@ -29,6 +29,7 @@ from easyconv.training.callback import CallbackList
 from easyconv.training.compiling import CompiledComputation
 from easyconv.training.finite import FiniteWatch
 from easyconv.training.history import History
+from easyconv.training.identity import settings_of
 from easyconv.training.layout import as_usual, wants_channels_last
 from easyconv.training.options import FitOptions
 from easyconv.training.position import Keeper
@@ -79,6 +80,8 @@ class Session:
         self.as_compiled = recipe
         """What ``compile`` said; ``recipe`` is another one after a second phase."""
         self.optimizer: torch.optim.Optimizer | None = None
+        self.optimizer_as_made: dict[str, Any] = {}
+        """Its settings before any schedule has changed them."""
         self.scaler = torch.amp.GradScaler(recipe.device.type) if recipe.precision == "fp16" else None
         self.average: WeightAverage | None = None
         self.progress = Progress()
@@ -357,6 +360,7 @@ class Session:
     def _optimizer_for(self, net: nn.Module) -> torch.optim.Optimizer:
         if self.optimizer is None:
             self.optimizer = self.recipe.optimizer(net, self.recipe.objective.parameters())
+            self.optimizer_as_made = settings_of(self.optimizer)
         else:
             self.recipe.optimizer.adopt(self.optimizer, net)
         warn_of_idle_optimizer(self.optimizer)
