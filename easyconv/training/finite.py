@@ -94,9 +94,9 @@ class FiniteWatch:
         self._earlier: Watched | None = None
         self._backup: tuple[Watched | None, _Backup] | None = None
 
-    def start(self, place: str, *, after: int = 0) -> None:
-        """Begin a pass ``after`` so many batches, which ``number`` counts; until then no buffers are kept."""
-        self.place, self.number = place, after
+    def start(self, place: str, done: int = 0) -> None:
+        """Begin a pass, whose batches are counted by ``number``, or go on in it; until then no buffers are kept."""
+        self.place, self.number = place, done
         self._buffers = [_BufferCopies(self._net) for _ in range(2 if self._late else 1)]
 
     def before(self, batch: Batch, step: int) -> None:

@@ -192,7 +192,7 @@ def _train_epoch(epochs: _Epochs, at: Position) -> dict[str, float]:
     run, stage, keeper = epochs.run, epochs.training, epochs.keeper
     totals = Totals(stage.metrics) if at.totals is None else at.totals
     watch = LossWatch(f"epoch {at.epoch + 1}")
-    run.finite.start(f"epoch {at.epoch + 1}", after=at.batch)
+    run.finite.start(f"epoch {at.epoch + 1}", at.batch)
 
     def verify() -> None:
         settle(run)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch.nn import functional
 import easyconv as ec
 from easyconv.data.sources.batch import Batch
 from easyconv.errors import NonFiniteGradientError, NonFiniteLossError
+from easyconv.files import CheckpointFolder
 from easyconv.training import finite
 from easyconv.training.finite import FiniteWatch
 
@@ -234,6 +236,33 @@ def test_terminate_on_nan_leaves_the_last_finite_weights(way: str, capsys: pytes
     assert said == "The gradients became NaN or infinite in batch 5 of epoch 1; training stops.\n"
     plainly(net, OPTIMIZERS["momentum"](net.parameters()), list(batches(x, y))[:4])
     assert same_state(model.net, net)
+
+
+@pytest.mark.parametrize("way", WAYS, indirect=True)
+def test_a_training_that_keeps_itself_keeps_no_bad_batch(way: str, tmp_path: Path) -> None:
+    """Interrupted after two batches, it goes on, and stops at the fourth; what is kept then is that of the third."""
+    interrupted = []
+
+    def interrupt(batch: int, logs: Any) -> None:
+        if batch == 1 and not interrupted:
+            interrupted.append(batch)
+            raise KeyboardInterrupt
+
+    for error, says in ((KeyboardInterrupt, None), (NonFiniteLossError, "in batch 4 of epoch 1;")):
+        model, _ = pair()
+        model.compile(OPTIMIZERS["rmsprop"], channels_last=False)
+        with pytest.raises(error, match=says):
+            fit(
+                model,
+                *marked(3),
+                resume=ec.RunFolder(tmp_path, every_steps=1),
+                callbacks=ec.callbacks.LambdaCallback(on_train_batch_end=interrupt),
+            )
+    with CheckpointFolder(tmp_path) as folder:
+        found = folder.load()
+    assert found is not None
+    assert found.step == 3
+    assert all(tensor.isfinite().all() for tensor in found.content["net"]["tensors"].values())
 
 
 # Steps of one's own
