@@ -74,10 +74,11 @@ class TorchScheduler(Callback):
         self._leave: Callable[[], None] | None = None
         self._total: int | None = None
         self._done = 0
+        self._found: list[list[str]] = []
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy trains another optimizer.
-        fresh = {"scheduler": None, "_optimizer": None, "_leave": None, "_total": None, "_done": 0}
+        fresh = {"scheduler": None, "_optimizer": None, "_leave": None, "_total": None, "_done": 0, "_found": []}
         return {**vars(self), **fresh}
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
@@ -123,13 +124,23 @@ class TorchScheduler(Callback):
             return {}
         settings = [_settings(group) for group in self._optimizer.param_groups]
         state = self.scheduler.state_dict()
-        return {"scheduler": state, "settings": settings, "total": self._total, "done": self._done}
+        return {
+            "scheduler": state,
+            "settings": settings,
+            "found": self._found,
+            "total": self._total,
+            "done": self._done,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Make the schedule and put it where it was."""
         if not state:
             return
         self._total, self._done = state["total"], state["done"]
+        for group, found in zip(self.model.optimizer.param_groups, state["found"], strict=True):
+            # Of the schedule in the other process: in the end it is to be taken away here.
+            for name in set(_settings(group)) - set(found):
+                del group[name]
         self._begin(self.model.optimizer)
         self.scheduler.load_state_dict(state["scheduler"])
         for group, settings in zip(self.model.optimizer.param_groups, state["settings"], strict=True):
@@ -145,10 +156,11 @@ class TorchScheduler(Callback):
     def _begin(self, optimizer: Optimizer) -> None:
         if self._leave is not None:
             self._leave()
-        self._leave = _noted(optimizer)
         for group in optimizer.param_groups:
             # What an earlier schedule began with; torch would take it for the rate of this one.
             group.pop("initial_lr", None)
+        self._found = [sorted(_settings(group)) for group in optimizer.param_groups]
+        self._leave = _noted(optimizer)
         self.scheduler = self._made(optimizer)
         if not isinstance(self.scheduler, (schedules.LRScheduler, schedules.ReduceLROnPlateau)):
             raise ArgumentTypeError(

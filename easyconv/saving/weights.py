@@ -258,7 +258,7 @@ def _of_ours(path: Path) -> dict[str, Any]:
         return dict(content["weights"])
     if not isinstance(content, dict) or "net" not in content:
         raise WeightsError(f"The checkpoint {str(path)!r} is none of fit(resume=...): there are no weights in it.")
-    tensors = {**content["net"]["tensors"], **(content["ended"] or {})}
+    tensors = {**content["net"]["tensors"], **(content["ended"] or {"tensors": {}})["tensors"]}
     return {name: tensors[name] for name in content["net"]["state_dict"]}
 
 

@@ -117,8 +117,9 @@ def tell_callbacks(callbacks: CallbackList, content: Content, position: Position
     """Give each its state; who has none hears that the epoch begins, of which it has not heard in this process."""
     told = iter(content["callbacks"])
     for callback in callbacks.callbacks:
-        if callback.state_dict():
-            callback.load_state_dict(next(told)[1])
+        state = next(told)[1] if _keeps_state(callback) else {}
+        if state:
+            callback.load_state_dict(state)
         elif position.begun:
             callback.on_epoch_begin(position.epoch, {})
 
@@ -144,7 +145,12 @@ def _position(training: Training, state: Mapping[str, Any]) -> Position:
 
 
 def _stateful(callbacks: CallbackList) -> list[Callback]:
-    return [callback for callback in callbacks.callbacks if callback.state_dict()]
+    return [callback for callback in callbacks.callbacks if _keeps_state(callback)]
+
+
+def _keeps_state(callback: Callback) -> bool:
+    """Told by the class: before ``on_train_begin``, or before an epoch, the state itself may not be there yet."""
+    return bool(callback.remembers) or type(callback).state_dict is not Callback.state_dict
 
 
 def _name(callback: Callback) -> str:

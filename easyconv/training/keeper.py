@@ -16,7 +16,7 @@ from easyconv.training.identity import differences, identity_of
 from easyconv.training.position import Keeper, Position
 from easyconv.training.run_folder import OpenRun
 from easyconv.training.session import Training
-from easyconv.training.snapshot import load_net, tensors_of
+from easyconv.training.snapshot import give_settings, load_net, settings_of, tensors_of
 from easyconv.training.supply import Place
 
 __all__ = ["CheckpointKeeper", "kept_in"]
@@ -83,7 +83,8 @@ class CheckpointKeeper(Keeper):
         if found is None or found["ended"] is None or not self._has_no_more_to_do(found):
             return False
         put_back(self.training, found)
-        tensors = {**found["net"]["tensors"], **found["ended"]}
+        tensors = {**found["net"]["tensors"], **found["ended"]["tensors"]}
+        give_settings(self.training.session, found["ended"]["settings"])
         load_net(self.training.session, self.training.net, {**found["net"], "tensors": tensors})
         epochs = len(found["history"]["epoch"])
         self._say(
@@ -145,7 +146,7 @@ class CheckpointKeeper(Keeper):
             warn_user(f"The state at the end could not be saved: {failed}")
 
     def end(self) -> None:
-        """Keep what ``on_train_end`` has made of the net, beside the state to go on from."""
+        """Keep what ``on_train_end`` has made of net and optimizer, beside the state to go on from."""
         if self.folder.settings.discard_when_done:
             self.folder.checkpoints.clear()
             return
@@ -155,7 +156,8 @@ class CheckpointKeeper(Keeper):
         before = found.content["net"]["tensors"]
         now = {name: tensor.detach().cpu() for name, tensor in self._by_name().items()}
         changed = {name: tensor for name, tensor in now.items() if not _same_bits(tensor, before[name])}
-        self.folder.checkpoints.save({**found.content, "ended": changed}, step=found.step)
+        ended = {"tensors": changed, "settings": settings_of(self.training.session)}
+        self.folder.checkpoints.save({**found.content, "ended": ended}, step=found.step)
 
     def _by_name(self) -> dict[str, torch.Tensor]:
         return tensors_of(self.training.session, self.training.net)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from plain_torch import BATCH, CLASSES, data, loader, ours, same_state, small
 from torch import Tensor
+from torch.optim.lr_scheduler import ExponentialLR, StepLR
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
 from torch.utils.data import WeightedRandomSampler as Weighted
 
@@ -262,6 +263,40 @@ def test_a_run_that_died_before_its_end_ends(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="died"):
         train(tmp_path / "run", callbacks=[early(), Dies()])
     assert same_runs(train(tmp_path / "run", callbacks=[early()]), whole)
+
+
+class Falls(ec.callbacks.Callback):
+    """One of the user's, which makes its state when training begins."""
+
+    remembers = ("rate",)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.rate = 0.02
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.rate *= 0.9
+        ec.optim.set_lr(self.model.optimizer, self.rate)
+
+
+SCHEDULES: dict[str, Callable[[], ec.callbacks.Callback]] = {
+    "OneCycle": ec.callbacks.OneCycle,
+    "WarmupCosine": ec.callbacks.WarmupCosine,
+    "torch's, by epoch": lambda: ec.callbacks.TorchScheduler(lambda optimizer: ExponentialLR(optimizer, 0.5)),
+    "torch's, by batch": lambda: ec.callbacks.TorchScheduler(lambda optimizer: StepLR(optimizer, 3), per="batch"),
+    "the user's": Falls,
+}
+
+
+@pytest.mark.parametrize("stop", [(0, 0), (1, 1), (1, 3)])
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_state_that_comes_with_the_first_event_goes_on(tmp_path: Path, name: str, stop: tuple[int, int]) -> None:
+    """Which callbacks have one is looked at before training begins, where these have none yet."""
+    whole = train(tmp_path / "whole", callbacks=[SCHEDULES[name]()])
+    train(tmp_path / "run", callbacks=[SCHEDULES[name]()], stop=stop)
+    assert same_runs(train(tmp_path / "run", callbacks=[SCHEDULES[name]()]), whole)
+    assert same_runs(train(tmp_path / "run", callbacks=[SCHEDULES[name]()]), whole)  # finished
+    with pytest.raises(ec.errors.ResumeError, match="was trained with the callbacks"):
+        train(tmp_path / "run")
 
 
 DIFFERENT: dict[str, tuple[dict[str, Any], Callable[[], ec.Sequential], str]] = {
