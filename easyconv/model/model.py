@@ -29,9 +29,10 @@ from easyconv.training.feeding import make_sources
 from easyconv.training.history import History
 from easyconv.training.keeper import kept_in
 from easyconv.training.options import FitOptions, OnOutOfMemory
+from easyconv.training.overriding import Overrides
 from easyconv.training.recipe import make_recipe
 from easyconv.training.run_folder import RunFolder
-from easyconv.training.session import Overrides, Session
+from easyconv.training.session import Session
 from easyconv.training.state import Layout, Precision, SecondPhase, StepResult
 from easyconv.training.steps import eval_step, train_step
 

@@ -10,12 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from easyconv.data.preprocessing import Preprocessing
-from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import Source
-from easyconv.errors import ArgumentError, ArgumentTypeError, StateError
-from easyconv.inference.pooling import pooled_by_slices
-from easyconv.inference.way import is_compiled
-from easyconv.layers.keeping import call, kept_modes
+from easyconv.errors import StateError
+from easyconv.layers.keeping import kept_modes
 from easyconv.metrics import Metric
 from easyconv.notices import warn_user
 from easyconv.optim import OptimizerFactory
@@ -23,44 +20,23 @@ from easyconv.optim.adopting import exchange
 from easyconv.seed import kept_random_state
 from easyconv.training import loop
 from easyconv.training.advice import warn_of_idle_optimizer, warn_of_untrained_layers
-from easyconv.training.auxiliary import with_auxiliary_losses
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.callback import CallbackList
 from easyconv.training.compiling import CompiledComputation
 from easyconv.training.finite import FiniteWatch
 from easyconv.training.history import History
 from easyconv.training.identity import settings_of
-from easyconv.training.layout import as_usual, wants_channels_last
+from easyconv.training.layout import wants_channels_last
 from easyconv.training.options import FitOptions
+from easyconv.training.overriding import Overrides, computation, loss_function, test_step_of, train_step_of
 from easyconv.training.position import Keeper
 from easyconv.training.preparing import Prepared, check_last_batch
-from easyconv.training.state import Computation, LossFunction, Progress, Recipe, Run, SecondPhase, Step, StepResult
-from easyconv.training.steps import as_result, eval_step, flush, settle, train_step, zero_grad
+from easyconv.training.state import Progress, Recipe, Run, SecondPhase, StepResult
+from easyconv.training.steps import flush, settle, zero_grad
 from easyconv.training.supply import Supply, TrainingSupply
 from easyconv.training.totals import Totals
 
-__all__ = ["Overrides", "Session", "Training"]
-
-
-@dataclass(frozen=True)
-class Overrides:
-    """Methods that the user's class defines anew; ``None`` stands for easyconv's own.
-
-    ``note`` and ``adopt`` are not the user's: one is told the first rows that the net gets, their source, and what the
-    data went through that the net is trained on, where it is other data that says it; the other what makes such
-    inputs of any picture, where the data that is trained on says it.
-    """
-
-    train_step: Callable[[Batch], Any] | None = None
-    test_step: Callable[[Batch], Any] | None = None
-    compute_loss: Callable[[Any, Any, Tensor | None], Tensor] | None = None
-    note: Callable[[Any, Source, Preprocessing | None], None] = lambda inputs, source, trained_on: None
-    adopt: Callable[[Preprocessing], None] = lambda preprocessing: None
-
-    @property
-    def own_targets(self) -> bool:
-        """Whether only the user knows what the targets are: a loss or a step is the user's own."""
-        return self.compute_loss is not None or self.train_step is not None
+__all__ = ["Session", "Training"]
 
 
 class Session:
@@ -125,8 +101,10 @@ class Session:
             callbacks.attach(net, verbose=verbose, steps=supply.steps_per_epoch, epochs=options.epochs, metrics=names)
             for rows in (fitted, history):
                 rows.params = _params(training, supply, options)
-            train = loop.Stage(supply, _train_step(run, overrides), self._metrics())
-            check = loop.Stage(checking, _test_step(run, overrides), self._metrics()) if checking is not None else None
+            train = loop.Stage(supply, train_step_of(run, overrides), self._metrics())
+            check = (
+                loop.Stage(checking, test_step_of(run, overrides), self._metrics()) if checking is not None else None
+            )
             plan = self._plan(run, options, second)
             keeper = keep(Training(self, run, options, plan, train, check, callbacks, fitted, history, verbose))
             with self._running(run):
@@ -152,7 +130,7 @@ class Session:
         self._prepare(net, overrides, supply).bind()
         run = self._start(net, overrides)
         with self._running(run):
-            return loop.evaluate(run, loop.Stage(supply, _test_step(run, overrides), self._metrics()), callbacks)
+            return loop.evaluate(run, loop.Stage(supply, test_step_of(run, overrides), self._metrics()), callbacks)
 
     def train_on_batch(
         self, net: nn.Module, overrides: Overrides, source: Source, class_weight: Any
@@ -169,7 +147,7 @@ class Session:
             run.finite.start("train_on_batch()")
             with torch.enable_grad(), nullcontext() if run.average is None else run.average.set_aside():
                 run.finite.number += 1
-                result = _train_step(run, overrides)(next(source.batches()))
+                result = train_step_of(run, overrides)(next(source.batches()))
                 flush(run)
                 settle(run)
             zero_grad(run)
@@ -183,7 +161,7 @@ class Session:
         run = self._start(net, overrides)
         with self._running(run), kept_modes(net), torch.no_grad():
             net.eval()
-            return self._totals_of(_test_step(run, overrides)(next(source.batches())))
+            return self._totals_of(test_step_of(run, overrides)(next(source.batches())))
 
     def warn_of_dropped_state(self, recipe: Recipe) -> None:
         """Say what another ``compile`` loses: the optimizer's moments and step count."""
@@ -303,7 +281,7 @@ class Session:
 
     def _start(self, net: nn.Module, overrides: Overrides, seed: int | None = None) -> Run:
         """A new run, with what earlier calls have left."""
-        compute = _computation(net, _loss_function(self.recipe, overrides))
+        compute = computation(net, loss_function(self.recipe, overrides))
         if self.recipe.jit:
             compute = self._compiled = self._compiled or CompiledComputation(compute)
         self.recipe.objective.to(self.recipe.device)
@@ -437,84 +415,3 @@ def _follow_steps(run: Run) -> None:
     run.hooks.close()
     if run.average is not None and run.optimizer is not None:
         run.hooks.enter_context(run.average.following_steps(run.optimizer))
-
-
-def _train_step(run: Run, overrides: Overrides) -> Step:
-    own = overrides.train_step
-    run.users_step = own is not None
-    if own is None:
-        return partial(train_step, run)
-    adapted = _adapted(own, run)
-    told = False
-
-    def step(batch: Batch) -> StepResult:
-        nonlocal told
-        result = adapted(batch)
-        if not told and not run.took_own_step:
-            _warn_of_ignored_arguments(run.recipe)
-            _warn_of_ignored_split(run)
-        told = True
-        return result
-
-    return step
-
-
-def _test_step(run: Run, overrides: Overrides) -> Step:
-    step = partial(eval_step, run) if overrides.test_step is None else _adapted(overrides.test_step, run)
-    return step if run.recipe.jit or is_compiled(run.net) else pooled_by_slices(step, run.recipe.device)
-
-
-def _adapted(step: Callable[[Batch], Any], run: Run) -> Step:
-    metrics = [metric.name for metric in run.recipe.metrics]
-    return lambda batch: as_result(step(batch), batch, metrics)
-
-
-def _warn_of_ignored_arguments(recipe: Recipe) -> None:
-    given = {
-        "precision": recipe.precision != "fp32",
-        "jit": recipe.jit,
-        "clip_norm": recipe.clip_norm is not None,
-        "clip_value": recipe.clip_value is not None,
-        "accumulate": recipe.accumulate > 1,
-    }
-    names = [f"{name}={getattr(recipe, name)!r}" for name, differs in given.items() if differs]
-    if names:
-        warn_user(
-            f"compile({', '.join(names)}) has no effect here: your own train_step has to see to that itself, or call "
-            "super().train_step(batch)."
-        )
-
-
-def _warn_of_ignored_split(run: Run) -> None:
-    if run.may_split:
-        warn_user(
-            "fit(on_oom='split') has no effect here: your own train_step would have to cut its batches itself, or call "
-            "super().train_step(batch)."
-        )
-
-
-def _computation(net: nn.Module, compute_loss: LossFunction) -> Computation:
-    def compute(x: Any, y: Any, weight: Tensor | None) -> tuple[Any, Tensor, Mapping[str, Tensor]]:
-        output = as_usual(call(net, x), x)
-        loss, values = compute_loss(output, y, weight)
-        return output, loss, values
-
-    return compute
-
-
-def _loss_function(recipe: Recipe, overrides: Overrides) -> LossFunction:
-    own = overrides.compute_loss
-    if own is None:
-        return with_auxiliary_losses(recipe.objective.parts)
-    return lambda output, target, sample_weight: (_scalar(own(output, target, sample_weight)), {})
-
-
-def _scalar(loss: Any) -> Tensor:
-    if not isinstance(loss, Tensor):
-        raise ArgumentTypeError(f"compute_loss must return a tensor, got {loss!r} ({type(loss).__name__}).")
-    if loss.numel() != 1:
-        raise ArgumentError(
-            f"compute_loss must return the mean loss of the batch, one number, got the shape {tuple(loss.shape)}. End "
-            "it with .mean()."
-        )
-    return loss.reshape(())

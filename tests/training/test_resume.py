@@ -669,6 +669,37 @@ def test_only_the_main_thread_gets_handlers(tmp_path: Path) -> None:
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == usual
 
 
+HOOKS = [name for name in vars(ec.callbacks.Callback) if name.startswith("on_") and "predict" not in name]
+
+
+@pytest.mark.parametrize("hook", [name for name in HOOKS if name not in ("on_batch_begin", "on_batch_end")])
+def test_all_is_given_back_after_an_error(tmp_path: Path, hook: str) -> None:
+    class Fails(ec.callbacks.Callback):
+        pass
+
+    def fail(self: Any, *arguments: Any) -> None:
+        raise OverflowError(hook)
+
+    setattr(Fails, hook, fail)
+    random.seed(2)
+    np.random.seed(2)
+    torch.manual_seed(2)
+    before = (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist())
+    model = compiled(ours)
+    model.eval()
+    torch.set_rng_state(torch.tensor(before[2], dtype=torch.uint8))
+    with pytest.raises(OverflowError, match=hook), torch.no_grad():
+        train(tmp_path, model=model, callbacks=[Fails()], validation_data=data(9))
+    assert (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()) == before
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == (
+        signal.SIG_DFL,
+        signal.default_int_handler,
+    )
+    assert not model.training
+    assert torch.is_grad_enabled()
+    train(tmp_path, validation_data=data(9))  # the folder is free again
+
+
 def test_a_batch_size_that_was_chosen_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = iter([4, 16])
     monkeypatch.setattr("easyconv.model.model.chosen_batch_size", lambda *arguments, **options: next(chosen))
