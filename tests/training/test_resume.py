@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from plain_torch import BATCH, CLASSES, data, loader, ours, same_state, small
 from torch import Tensor
 from torch.optim.lr_scheduler import ExponentialLR, StepLR
@@ -167,6 +168,27 @@ def test_what_is_read_again_says_so(tmp_path: Path, source: str) -> None:
     train(tmp_path, source, stop=(0, 2))
     with pytest.warns(ec.errors.EasyconvWarning, match="x cannot begin in the middle: the first 3 batches are read"):
         train(tmp_path, source)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("stop", [(0, 0), (1, 2)])
+def test_pictures_read_from_files_go_on(tmp_path: Path, stop: tuple[int, int], workers: int) -> None:
+    for row, (image, label) in enumerate(zip(*data(26), strict=True)):
+        path = tmp_path / "pictures" / f"class{label}" / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].mul(60).add(128).clamp(0, 255).byte().numpy()).save(path)
+
+    def run(folder: str, workers: int = 0, **options: Any) -> Any:
+        pictures = ec.data.image_folder(tmp_path / "pictures", 6, channels=1, cache=None, num_workers=workers)
+        model = compiled()
+        given = pictures.train.augment(ec.augment.RandomCrop(6, padding=1))
+        history = model.fit(given, batch_size=BATCH, epochs=2, resume=tmp_path / folder, verbose=0, **options)
+        return model, history
+
+    whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("run", workers, callbacks=StopsAt(*stop))
+    assert same_runs(run("run"), whole)
 
 
 def test_a_stream_that_does_not_repeat_is_refused(tmp_path: Path) -> None:

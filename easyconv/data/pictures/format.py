@@ -70,7 +70,7 @@ class PictureFormat:
         BrokenPictureError
             When it cannot be read; the message names the file.
         """
-        pixels = np.asarray(self._fitted(read_picture(source, self.channels)))
+        pixels = np.array(self._fitted(read_picture(source, self.channels)))
         return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
 
     def _fitted(self, picture: Any) -> Any:
