@@ -78,7 +78,14 @@ class TorchScheduler(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy trains another optimizer.
-        fresh = {"scheduler": None, "_optimizer": None, "_leave": None, "_total": None, "_done": 0, "_found": []}
+        fresh: dict[str, Any] = {
+            "scheduler": None,
+            "_optimizer": None,
+            "_leave": None,
+            "_total": None,
+            "_done": 0,
+            "_found": [],
+        }
         return {**vars(self), **fresh}
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
