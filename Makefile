@@ -56,7 +56,7 @@ bench: $(VENV)/.bench ## easyconv beside loops and six other libraries; makes do
 bench-data: $(VENV)/.dev ## samples per second, beside a DataLoader and torchvision's transforms
 	$(BIN)/python tests/benchmarks/data_path.py
 
-bench-safety: $(VENV)/.dev ## what resume= costs, on MNIST; ten minutes
+bench-safety: $(VENV)/.dev ## what resume= costs, on MNIST; a quarter of an hour
 	$(BIN)/python tests/benchmarks/safety.py
 
 augmentations: $(VENV)/.dev ## make the pictures in docs/augmentation.md

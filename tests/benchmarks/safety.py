@@ -1,7 +1,7 @@
 """What ``fit(resume=...)`` costs: the net of ``tutorials/02_mnist.py``, with checkpoints and without.
 
-Run it with ``make bench-safety``, on a machine that does nothing else. Rounds are interleaved, each begins with another of
-the two, and both have the same seed; a third training, again without checkpoints, shows what chance does. What counts
+Run it with ``make bench-safety``, on a machine that does nothing else. Rounds are interleaved, each begins with another
+of the ways, all with the same seed; a third training, again without checkpoints, shows what chance does. What counts
 are ratios of medians, with the spread of the ratios within the rounds. MNIST is read from the folder that
 ``EASYCONV_DATA`` names, and takes the place of pictures of noise where it is there.
 """
