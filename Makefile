@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Two tests at a time on two cores: one thread each, or they wait for one another.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1
 
-.PHONY: help quickstart mnist residuals folder transfer cifar speedrun test torture check format bench bench-data augmentations zoo clean
+.PHONY: help quickstart mnist residuals folder transfer cifar speedrun neverlost test torture check format bench bench-data bench-safety augmentations zoo clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ cifar: $(VENV)/.tutorials ## CIFAR-10 to 85 % on a CPU; ten minutes
 speedrun: $(VENV)/.tutorials ## CIFAR-10 to 70 % in seconds on a CPU; with a GPU the recipe for 94 %
 	$(BIN)/python tutorials/07_cifar10_speedrun.py
 
+neverlost: $(VENV)/.tutorials ## a training that is killed three times, and ends with the bits of one that was not; a minute
+	$(BIN)/python tutorials/08_never_lose_a_run.py
+
 test: $(VENV)/.dev ## all tests, doctests included
 	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n auto
 
@@ -52,6 +55,9 @@ bench: $(VENV)/.bench ## easyconv beside loops and six other libraries; makes do
 
 bench-data: $(VENV)/.dev ## samples per second, beside a DataLoader and torchvision's transforms
 	$(BIN)/python tests/benchmarks/data_path.py
+
+bench-safety: $(VENV)/.dev ## what resume= costs, on MNIST; a quarter of an hour
+	$(BIN)/python tests/benchmarks/safety.py
 
 augmentations: $(VENV)/.dev ## make the pictures in docs/augmentation.md
 	$(BIN)/python docs/augment_pictures.py

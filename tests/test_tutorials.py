@@ -131,6 +131,16 @@ def test_transfer_draws_its_curve(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_killed_training_ends_with_the_same_bits(tmp_path):
+    make_mnist(tmp_path / "root")
+    small = ("--epochs", "2", "--rows", "256", "--kills", "1", "--seconds", "0.3")
+    printed = run("08_never_lose_a_run.py", tmp_path, *small, EASYCONV_DATA=str(tmp_path / "root"))
+    assert "killed" in printed
+    assert printed.count("Epoch 2/2") == 2
+    assert printed.endswith("The same bits.\n")
+
+
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.filterwarnings("ignore:.*From memory the same batches take:easyconv.errors.EasyconvWarning")
 def test_an_epoch_of_real_mnist(tmp_path, real_data):

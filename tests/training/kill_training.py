@@ -1,16 +1,19 @@
 """Trainings that are killed and started again, each in a process forked from this one, which has imported torch.
 
-Reads one case per line from standard input (a JSON object, see ``Case``) and answers with one line: the codes with
-which its processes ended. What the last of them has made is in the file ``result.json`` of the case's folder.
+Reads one case per line from standard input (a JSON object, see ``Case``) and answers with one line: how each of its
+processes ended. What the last of them has made is in the file ``result.json`` of the case's folder.
 """
 
 import hashlib
+import importlib
 import json
 import os
 import random
 import signal
 import sys
+import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import ExponentialLR
 from torch.utils.data import DataLoader, Dataset
 
 import easyconv as ec
@@ -42,6 +46,38 @@ class Case:
     source: str = "loader"
     epochs: int = EPOCHS
     every_steps: int | None = 2
+    rows: int = ROWS
+    batch: int = BATCH
+    decay: float | None = None
+    """Of the learning rate, after each epoch."""
+    chance: dict[str, Any] | None = None
+    """Signals from outside at random moments, until a process has ended before one came: see ``Chance``."""
+
+
+@dataclass
+class Chance:
+    """When the parent sends which signal to whom."""
+
+    seed: int
+    longest: float
+    """Seconds; the moments are drawn up to this."""
+    signal: str = "KILL"
+    group: bool = False
+    """To the workers of the loader too, as schedulers do and as the system does where memory runs out."""
+
+
+@dataclass
+class End:
+    """How one process of a case has ended."""
+
+    process: int
+    code: int
+    """A signal is a negative number."""
+    seconds: float
+    steps: int
+    """On which it has trained, the last one perhaps not to its end."""
+    torn: bool
+    """Whether a file was being written."""
 
 
 class Pictures(Dataset):
@@ -60,7 +96,7 @@ class Pictures(Dataset):
         x = self.x[row]
         if self.augmented:
             x = x + 0.1 * torch.randn(1, 6, 6) + random.random() + float(np.random.rand())
-        return torch.cat([x, torch.full((1, 6, 6), row / ROWS)]), self.y[row]
+        return torch.cat([x, torch.full((1, 6, 6), row / len(self))]), self.y[row]
 
 
 class Ends(ec.callbacks.Callback):
@@ -122,12 +158,12 @@ def make_model(case: Case) -> ec.Sequential:
 
 
 def data_of(case: Case, workers: int) -> dict[str, Any]:
-    pictures = Pictures(ROWS, case.augmented, 1)
+    pictures = Pictures(case.rows, case.augmented, 1)
     checked = DataLoader(Pictures(16, case.augmented, 2), batch_size=BATCH)
     if case.source == "arrays":
-        x, y = zip(*[pictures[row] for row in range(ROWS)], strict=True)
-        return {"x": torch.stack(x), "y": torch.stack(y), "batch_size": BATCH, "validation_data": checked}
-    loader = DataLoader(pictures, batch_size=BATCH, shuffle=True, num_workers=workers)
+        x, y = zip(*[pictures[row] for row in range(case.rows)], strict=True)
+        return {"x": torch.stack(x), "y": torch.stack(y), "batch_size": case.batch, "validation_data": checked}
+    loader = DataLoader(pictures, batch_size=case.batch, shuffle=True, num_workers=workers)
     return {"x": loader, "validation_data": checked}
 
 
@@ -139,16 +175,18 @@ def callbacks_of(case: Case, stop: Any) -> list[ec.callbacks.Callback]:
             ec.callbacks.EarlyStopping(monitor="val_loss", patience=5, restore_best_weights=True),
             ec.callbacks.ModelCheckpoint(f"{case.folder}/best.safetensors", monitor="val_loss", save_best_only=True),
         ]
+    if case.decay is not None:
+        callbacks.append(ec.callbacks.TorchScheduler(lambda optimizer: ExponentialLR(optimizer, case.decay)))
     return callbacks if stop is None or stop[0] == "save" else [*callbacks, Ends(stop)]
 
 
-def log_rows(model: ec.Sequential, path: Path) -> None:
+def log_rows(model: ec.Sequential, case: Case, path: Path) -> None:
     """Write down which rows each step has trained on."""
 
     def note(module: Any, inputs: tuple[Tensor, ...]) -> None:
         # Whole batches: before the first step, two rows are tried in a copy of the net.
-        if model.training and torch.is_grad_enabled() and len(inputs[0]) == BATCH:
-            rows = (inputs[0][:, 1, 0, 0] * ROWS).round().long().tolist()
+        if model.training and torch.is_grad_enabled() and len(inputs[0]) == case.batch:
+            rows = (inputs[0][:, 1, 0, 0] * case.rows).round().long().tolist()
             step = model._session.progress.steps  # type: ignore[union-attr]
             with path.open("a") as file:
                 file.write(json.dumps([step, rows]) + "\n")
@@ -176,7 +214,7 @@ def train(case: Case, process: int) -> None:
         end_in_save(stop)
     model, folder = make_model(case), Path(case.folder)
     model.build((2, 6, 6))
-    log_rows(model, folder / "rows.jsonl")
+    log_rows(model, case, folder / "rows.jsonl")
     random.seed(process)
     np.random.seed(process)
     torch.manual_seed(process)
@@ -196,11 +234,46 @@ def train(case: Case, process: int) -> None:
     (folder / "result.json").write_text(json.dumps(result))
 
 
-def in_a_fork(case: Case, process: int) -> int:
-    """The code with which the process ended; a signal is a negative number."""
+def in_a_fork(case: Case, process: int, chance: Chance | None = None, delay: float = 0.0) -> End:
+    """One process from its beginning to its end, or to the signal that is sent after ``delay`` seconds."""
+    start, steps, temporary = time.monotonic(), steps_of(case), temporary_files(case)
     child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if not child:
+        run_and_exit(case, process)
+    os.setpgid(child, child)
+    status = None
+    if chance is not None:
+        status = wait(child, delay)
+        if status is None:
+            (os.killpg if chance.group else os.kill)(child, getattr(signal, f"SIG{chance.signal}"))
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1] if status is None else status)
+    torn = not temporary_files(case) <= temporary
+    return End(child, code, time.monotonic() - start, steps_of(case) - steps, torn)
+
+
+def steps_of(case: Case) -> int:
+    """Lines that its processes have written so far."""
+    rows = Path(case.folder) / "rows.jsonl"
+    return len(rows.read_bytes().splitlines()) if rows.exists() else 0
+
+
+def temporary_files(case: Case) -> set[str]:
+    return {str(path) for path in Path(case.folder).rglob(".*.tmp")}
+
+
+def wait(child: int, seconds: float) -> int | None:
+    """The status of a child that ends within this time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return status
+        time.sleep(0.001)
+    return None
+
+
+def run_and_exit(case: Case, process: int) -> None:
+    """What the forked process does."""
     code = 1
     try:
         train(case, process)
@@ -215,13 +288,39 @@ def in_a_fork(case: Case, process: int) -> int:
         os._exit(code)
 
 
+def run(case: Case) -> list[End]:
+    """All processes of a case."""
+    if case.chance is None:
+        ends = [in_a_fork(case, process) for process in range(len(case.stops) + 1)]
+    else:
+        ends = at_random(case, Chance(**case.chance))
+    for end in ends:
+        # A worker whose parent is killed while it starts takes init for its parent, and would wait for ever.
+        with suppress(ProcessLookupError):
+            os.killpg(end.process, signal.SIGKILL)
+    return ends
+
+
+def at_random(case: Case, chance: Chance) -> list[End]:
+    draw, ends = random.Random(chance.seed), []
+    while not ends or ends[-1].code not in (0, 1):
+        ends.append(in_a_fork(case, len(ends), chance, draw.random() * chance.longest))
+    return ends
+
+
+def warm_up() -> None:
+    """Import what torch imports at the first optimizer, which takes seconds, here and not in each fork."""
+    make_model(Case("", [0]))
+    importlib.import_module("safetensors.torch")
+
+
 def main() -> None:
     torch.set_num_threads(1)
+    warm_up()
     for line in sys.stdin:
         case = Case(**json.loads(line))
         Path(case.folder).mkdir(parents=True, exist_ok=True)
-        codes = [in_a_fork(case, process) for process in range(len(case.stops) + 1)]
-        print(json.dumps(codes), flush=True)
+        print(json.dumps([vars(end) for end in run(case)]), flush=True)
 
 
 if __name__ == "__main__":
