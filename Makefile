@@ -37,7 +37,7 @@ neverlost: $(VENV)/.tutorials ## a training that is killed three times, and ends
 test: $(VENV)/.dev ## all tests, doctests included
 	$(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n auto
 
-torture: $(VENV)/.dev ## full-size nets with real numbers, 400 kills, every export; half an hour, 4 GB of memory
+torture: $(VENV)/.dev ## full-size nets with real numbers, 400 kills of saves, 600 of trainings, every export; an hour, 4 GB of memory
 	$(BIN)/python -m pytest -m torture
 
 check: $(VENV)/.dev ## lint, format and types

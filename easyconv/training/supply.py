@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import NamedTuple
 
 import torch
@@ -198,10 +199,13 @@ class Supply:
             self._resumed = False
             return self._rest()
         epoch = self.progress.passes
-        self.progress.passes += 1
         if not self.source.one_shot:
             self.taken = 0
-        return self.source.batches(self._key(epoch), epoch)
+        batches = self.source.batches(self._key(epoch), epoch)
+        first = list(islice(batches, 1))
+        # Not before: a pass that fails at its first batch is yet to come for whoever goes on.
+        self.progress.passes += 1
+        return chain(first, batches)
 
     def _rest(self) -> Iterator[Batch]:
         """The pass that another process began, once its last batch is seen to be the same here."""
