@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from easyconv.arguments import check_integer
-from easyconv.errors import ArgumentError, DamagedFileError, StateError
+from easyconv.errors import ArgumentError, DamagedFileError, FileWriteError, StateError
 from easyconv.files.lock import FolderLock
 from easyconv.files.state import check_unaltered, read_state, write_state
 from easyconv.files.whole import check_writable, sweep
@@ -69,7 +69,10 @@ class CheckpointFolder:
 
     def __init__(self, path: str | os.PathLike[str], *, keep: int = 2) -> None:
         self.keep = check_integer("keep", keep, minimum=1)
-        self.path = check_writable(Path(path) / "x").parent
+        folder = Path(path).absolute()  # the program may go elsewhere meanwhile
+        if folder.exists() and not folder.is_dir():
+            raise FileWriteError(f"Checkpoints go into a folder, and {str(folder)!r} is a file. Choose another path.")
+        self.path = check_writable(folder / "x").parent
         self._lock = FolderLock(self.path)
         self._is_open = True
         sweep(self.path, everything=True)

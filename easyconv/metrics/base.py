@@ -95,7 +95,7 @@ class Metric(ABC):
         return {self.name: self.compute()}
 
     def state_dict(self) -> dict[str, Any]:
-        """What it has gathered, as numbers, text, tensors and what holds them: all attributes that are such, or means.
+        """What it has gathered: all attributes that are plain data (numbers, text, tensors), means or metrics.
 
         A metric that keeps anything else must define this and `load_state_dict` itself to be resumed within an epoch.
         """
@@ -105,7 +105,7 @@ class Metric(ABC):
         """Go on from a `state_dict` of a metric that was made in the same way."""
         for name, value in state.items():
             present = getattr(self, name, None)
-            if isinstance(present, Mean):
+            if isinstance(present, (Mean, Metric)):
                 present.load_state_dict(value)
             else:
                 setattr(self, name, value)
@@ -178,4 +178,4 @@ class Mean:
 
 
 def _state_of(value: Any) -> Any:
-    return value.state_dict() if isinstance(value, Mean) else value
+    return value.state_dict() if isinstance(value, (Mean, Metric)) else value

@@ -17,7 +17,7 @@ from easyconv.training.snapshot import load_net, net_state, restore, snapshot
 from easyconv.training.supply import Place
 from easyconv.training.totals import Totals
 
-__all__ = ["Content", "check_callbacks", "check_metrics", "gather", "put_back", "tell_callbacks"]
+__all__ = ["Content", "announce_epoch", "check_callbacks", "check_metrics", "gather", "load_callbacks", "put_back"]
 
 Content = dict[str, Any]
 
@@ -55,8 +55,8 @@ def gather(training: Training, position: Position, places: tuple[Place, ...]) ->
     }
 
 
-def put_back(training: Training, content: Content) -> Position:
-    """Let a training go on from what `gather` gave; where that is. Its callbacks are told by `tell_callbacks`.
+def put_back(training: Training, content: Content, run: str) -> Position:
+    """Let a training go on from what `gather` gave; where that is. Its callbacks are told by `load_callbacks`.
 
     Parameters
     ----------
@@ -64,6 +64,8 @@ def put_back(training: Training, content: Content) -> Position:
         That has done nothing yet.
     content : dict
         From a checkpoint of the same run.
+    run : str
+        Name of the run.
     """
     where = _position(training, content["position"])
     load_net(training.session, training.net, content["net"])
@@ -74,7 +76,7 @@ def put_back(training: Training, content: Content) -> Position:
     training.session.equip(training.run)
     for stage, place in zip(training.stages, content["data"], strict=True):
         stage.supply.go_on_after(place["taken"], place["digest"])
-    _give_history(training, content["history"])
+    _give_history(training, content["history"], run)
     return where
 
 
@@ -113,26 +115,31 @@ def check_metrics(metrics: Iterable[Metric]) -> None:
             ) from error
 
 
-def tell_callbacks(callbacks: CallbackList, content: Content, position: Position) -> None:
-    """Give each its state; who has none hears that the epoch begins, of which it has not heard in this process."""
-    told = iter(content["callbacks"])
-    for callback in callbacks.callbacks:
-        state = next(told)[1] if _keeps_state(callback) else {}
+def announce_epoch(callbacks: CallbackList, content: Content) -> None:
+    """Let those who keep no state hear that the epoch begins, of which they have not heard in this process.
+
+    Call it before `put_back`: what they do to the model then (a rate that is multiplied, say) is done there already.
+    """
+    if content["position"]["begun"]:
+        for callback in callbacks.callbacks:
+            if not _keeps_state(callback):
+                callback.on_epoch_begin(content["position"]["epoch"], {})
+
+
+def load_callbacks(callbacks: CallbackList, content: Content) -> None:
+    """Give each callback its state."""
+    for callback, (_, state) in zip(_stateful(callbacks), content["callbacks"], strict=True):
         if state:
             callback.load_state_dict(state)
-        elif position.begun:
-            callback.on_epoch_begin(position.epoch, {})
 
 
-def _give_history(training: Training, state: Mapping[str, Any]) -> None:
-    """The rows of the run, to all histories that do not have them from earlier in this process."""
-    epochs, rows = state["epoch"], state["rows"]
+def _give_history(training: Training, state: Mapping[str, Any], run: str) -> None:
+    """The rows of the run; those that the model has of it, from earlier in this process, are replaced."""
+    training.history.begin_run(run, anew=False)
     histories: tuple[History, ...] = (training.fitted, training.history)
     for history in histories:
-        latest = max(0, len(history) - len(rows))
-        if history.epoch[latest:] != epochs or history.rows[latest:] != rows:
-            for epoch, row in zip(epochs, rows, strict=True):
-                history.append(epoch, row)
+        for epoch, row in zip(state["epoch"], state["rows"], strict=True):
+            history.append(epoch, row)
 
 
 def _position(training: Training, state: Mapping[str, Any]) -> Position:

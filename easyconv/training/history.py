@@ -50,11 +50,27 @@ class History:
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.rows: list[Row] = []
+        self._runs: dict[str, int] = {}
 
     def append(self, epoch: int, row: Row) -> None:
         """Add the row of one epoch; the row stays the caller's, so callbacks may still add to it."""
         self.epoch.append(epoch)
         self.rows.append(row)
+
+    def begin_run(self, name: str, *, anew: bool) -> None:
+        """Note where the rows of a run begin that keeps itself in a folder.
+
+        Parameters
+        ----------
+        name : str
+            The folder.
+        anew : bool
+            Whether it begins now. Otherwise it goes on: rows that are there of it, and all after them, are forgotten,
+            since those that the folder holds take their place.
+        """
+        begin = len(self) if anew else min(self._runs.get(name, len(self)), len(self))
+        del self.epoch[begin:], self.rows[begin:]
+        self._runs[name] = begin
 
     @property
     def history(self) -> dict[str, list[float]]:

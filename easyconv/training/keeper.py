@@ -5,13 +5,22 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 
 from easyconv.directions import larger_is_better
 from easyconv.errors import ArgumentError, EasyconvError, NonFiniteLossError, ResumeError
 from easyconv.notices import warn_user
-from easyconv.training.checkpoint import Content, check_callbacks, check_metrics, gather, put_back, tell_callbacks
+from easyconv.training.checkpoint import (
+    Content,
+    announce_epoch,
+    check_callbacks,
+    check_metrics,
+    gather,
+    load_callbacks,
+    put_back,
+)
 from easyconv.training.identity import differences, identity_of
 from easyconv.training.position import Keeper, Position
 from easyconv.training.run_folder import OpenRun
@@ -73,7 +82,9 @@ class CheckpointKeeper(Keeper):
         check_metrics(training.train.metrics)
         if self.found is not None:
             self._check(self.found)
-            self._best = self.found["best"]
+            # Values of another name cannot be compared.
+            best = self.found["best"]
+            self._best = best["value"] if best["monitor"] == self._monitor else None
         for stage in training.stages:
             stage.supply.remembers = True
 
@@ -82,7 +93,7 @@ class CheckpointKeeper(Keeper):
         found = self.found
         if found is None or found["ended"] is None or not self._has_no_more_to_do(found):
             return False
-        put_back(self.training, found)
+        put_back(self.training, found, str(self.folder.path))
         tensors = {**found["net"]["tensors"], **found["ended"]["tensors"]}
         give_settings(self.training.session, found["ended"]["settings"])
         load_net(self.training.session, self.training.net, {**found["net"], "tensors": tensors})
@@ -97,13 +108,15 @@ class CheckpointKeeper(Keeper):
         """Where the newest checkpoint was written, or the beginning; see `Keeper.begin`."""
         if self.found is None:
             position = Position(first_epoch)
+            self.training.history.begin_run(str(self.folder.path), anew=True)
             self._save(self._note(position, gather(self.training, position, self._places())))
             return position
-        position = put_back(self.training, self.found)
         is_over = self._has_no_more_to_do(self.found)
         if not is_over:
-            self._say_where(position)
-        tell_callbacks(self.training.callbacks, self.found, position)
+            self._say_where(self.found["position"])
+        announce_epoch(self.training.callbacks, self.found)
+        position = put_back(self.training, self.found, str(self.folder.path))
+        load_callbacks(self.training.callbacks, self.found)
         self._saved_step, self._saved_at = self.training.run.progress.steps, time.monotonic()
         # Where nothing but on_train_end is left, no epoch follows.
         return Position(self.training.plan.epochs.stop) if is_over else position
@@ -159,6 +172,12 @@ class CheckpointKeeper(Keeper):
         ended = {"tensors": changed, "settings": settings_of(self.training.session)}
         self.folder.checkpoints.save({**found.content, "ended": ended}, step=found.step)
 
+    @property
+    def _monitor(self) -> str | None:
+        if self.folder.settings.monitor != "auto":
+            return self.folder.settings.monitor
+        return "val_loss" if self.training.check is not None else "loss"
+
     def _by_name(self) -> dict[str, torch.Tensor]:
         return tensors_of(self.training.session, self.training.net)
 
@@ -168,7 +187,8 @@ class CheckpointKeeper(Keeper):
             raise ResumeError(
                 f"The folder {str(self.folder.path)!r} holds a run that was begun in another way:\n"
                 + "".join(f"  {line}\n" for line in others)
-                + "Go on with what it was begun with, or choose another folder for a new run."
+                + "Go on with what it was begun with (make the model anew if this program has changed it since), or "
+                "choose another folder for a new run."
             )
         check_callbacks(self.training.callbacks, found)
 
@@ -176,9 +196,9 @@ class CheckpointKeeper(Keeper):
         epochs = self.training.plan.epochs.stop
         return bool(found["position"]["epoch"] >= epochs or (found["stopped"] and epochs <= found["epochs"]))
 
-    def _say_where(self, position: Position) -> None:
-        batch = f", batch {position.batch + 1}" if position.batch else ""
-        self._say(f"Going on in epoch {position.epoch + 1}{batch}, from {str(self.folder.path)!r}.")
+    def _say_where(self, position: Mapping[str, Any]) -> None:
+        batch = f", batch {position['batch'] + 1}" if position["batch"] else ""
+        self._say(f"Going on in epoch {position['epoch'] + 1}{batch}, from {str(self.folder.path)!r}.")
 
     def _say(self, text: str) -> None:
         if self.training.verbose:
@@ -198,14 +218,14 @@ class CheckpointKeeper(Keeper):
         self.verify()
         content = moment.content or gather(self.training, moment.position, moment.places)
         step = self.training.run.progress.steps
-        self.folder.checkpoints.save({**content, "run": self._run, "best": self._best}, step=step, best=best)
+        self.folder.checkpoints.save(
+            {**content, "run": self._run, "best": {"monitor": self._monitor, "value": self._best}}, step=step, best=best
+        )
         moment.saved = True
         self._saved_step, self._saved_at = step, time.monotonic()
 
     def _is_best(self, row: Mapping[str, float]) -> bool:
-        name = self.folder.settings.monitor
-        if name == "auto":
-            name = "val_loss" if self.training.check is not None else "loss"
+        name = self._monitor
         if name is None or (name.startswith("val_") and not any(known.startswith("val_") for known in row)):
             return False
         if name not in row:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from easyconv.arguments import check_flag, check_integer, check_number
-from easyconv.errors import ArgumentTypeError, ResumeError
+from easyconv.errors import ArgumentError, ArgumentTypeError, ResumeError
 from easyconv.files import CheckpointFolder
 
 __all__ = ["OpenRun", "RunFolder"]
@@ -24,7 +24,7 @@ class RunFolder:
     Parameters
     ----------
     path : str or path
-        The folder; it is made where it is missing. One training at a time.
+        The folder, ``~`` is your home; it is made where it is missing. One training at a time.
     every_steps : int, optional
         Also after so many batches.
     every_seconds : float, optional
@@ -73,6 +73,8 @@ class RunFolder:
                 f"resume must be the path of a folder, or a RunFolder, got {self.path!r} "
                 f"({type(self.path).__name__}). Write fit(resume='runs/first')."
             )
+        if not os.fspath(self.path):
+            raise ArgumentError("resume must be the path of a folder, got ''. Write fit(resume='runs/first').")
         if self.every_steps is not None:
             check_integer("every_steps", self.every_steps, minimum=1)
         if self.every_seconds is not None:
@@ -98,7 +100,7 @@ class RunFolder:
         ResumeError
             When the folder holds checkpoints of something else.
         """
-        with CheckpointFolder(self.path, keep=self.keep) as checkpoints:
+        with CheckpointFolder(Path(self.path).expanduser(), keep=self.keep) as checkpoints:
             found = checkpoints.load()
             content = None if found is None else found.content
             if content is not None and not (isinstance(content, dict) and "position" in content):

@@ -37,6 +37,9 @@ def snapshot(session: Session, net: nn.Module) -> Snapshot:
         "optimizer": None if session.optimizer is None else _optimizer_state(session.optimizer, names),
         "scaler": None if session.scaler is None else session.scaler.state_dict(),
         "average": None if session.average is None else _average_state(session.average, names),
+        "others": {
+            place: _optimizer_state(optimizer, names) for place, optimizer in _other_optimizers(session, net).items()
+        },
     }
 
 
@@ -64,6 +67,9 @@ def restore(session: Session, net: nn.Module, state: Mapping[str, Any]) -> None:
         if session.optimizer is None:
             session.optimizer = session.recipe.optimizer(net, session.recipe.objective.parameters())
         _load_optimizer(session.optimizer, state["optimizer"], parameters)
+    for place, optimizer in _other_optimizers(session, net).items():
+        if place in state.get("others", {}):
+            _load_optimizer(optimizer, state["others"][place], parameters)
     if state["scaler"] is not None and session.scaler is not None:
         session.scaler.load_state_dict(dict(state["scaler"]))
     if state["average"] is not None:
@@ -93,9 +99,14 @@ def load_net(session: Session, net: nn.Module, state: Mapping[str, Any]) -> None
 
 
 def tensors_of(session: Session, net: nn.Module) -> dict[str, Tensor]:
-    """Parameters, those of the loss too, and buffers, also those that ``state_dict`` leaves out."""
+    """Parameters and buffers, those of the loss too, and those that ``state_dict`` leaves out."""
     tied = dict(net.named_parameters(remove_duplicate=False))
-    return {**tied, **_parameters(session, net), **dict(net.named_buffers(remove_duplicate=False))}
+    of_loss = {
+        f"(loss).{index}.{name}": buffer
+        for index, module in enumerate(session.recipe.objective.modules())
+        for name, buffer in module.named_buffers()
+    }
+    return {**tied, **_parameters(session, net), **dict(net.named_buffers(remove_duplicate=False)), **of_loss}
 
 
 def settings_of(session: Session) -> list[dict[str, Any]]:
@@ -111,6 +122,21 @@ def give_settings(session: Session, settings: Iterable[Mapping[str, Any]]) -> No
         parameters = group["params"]
         group.clear()
         group.update(given, params=parameters)
+
+
+def _other_optimizers(session: Session, net: nn.Module) -> dict[str, torch.optim.Optimizer]:
+    """Optimizers that modules of the user's keep as attributes, for a ``train_step`` of their own, by their places."""
+    known = set(_parameters(session, net).values())
+    return {
+        f"{name}.{attribute}": value
+        for name, module in net.named_modules()
+        for attribute, value in vars(module).items()
+        if isinstance(value, torch.optim.Optimizer) and value is not session.optimizer and _trains(value, known)
+    }
+
+
+def _trains(optimizer: torch.optim.Optimizer, parameters: set[nn.Parameter]) -> bool:
+    return all(parameter in parameters for group in optimizer.param_groups for parameter in group["params"])
 
 
 def _with_extra_state(net: nn.Module) -> list[tuple[str, nn.Module]]:

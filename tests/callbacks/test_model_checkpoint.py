@@ -195,7 +195,7 @@ def test_names_that_a_callback_logs_can_be_used(tmp_path):
         ({"save_freq": True}, ArgumentTypeError, "save_freq"),
         ({"save_best_only": "yes"}, ArgumentTypeError, "save_best_only"),
         ({"save_weights_only": 1}, ArgumentTypeError, "save_weights_only must be"),
-        ({"save_weights_only": False}, ArgumentError, r"'.*best.pt' has an ending of torch's files"),
+        ({"save_weights_only": False}, ArgumentError, "has an ending of torch's files"),
         ({"mode": "best"}, ArgumentError, "mode"),
         ({"initial_value_threshold": NAN}, ArgumentError, "initial_value_threshold"),
         ({"monitor": "val_wobble", "save_best_only": True}, ArgumentError, "mode='max'"),

@@ -104,6 +104,9 @@ SOURCES: dict[str, Make] = {
     },
     "lazy sampler": lambda: {"x": DataLoader(Noisy(), batch_size=BATCH, sampler=Lazy())},
     "batch sampler": lambda: {"x": DataLoader(Noisy(), batch_sampler=BatchSampler(Lazy(), 5, drop_last=True))},
+    "collate of tensors": lambda: {
+        "x": DataLoader(TensorDataset(*data(26)), batch_size=BATCH, collate_fn=shifted, shuffle=True)
+    },
     "collate": lambda: {"x": DataLoader(Noisy(), batch_size=BATCH, collate_fn=shifted, shuffle=True)},
     "steps": lambda: {"x": DataLoader(Noisy(), batch_size=BATCH, shuffle=True), "steps_per_epoch": 3},
     "array steps": lambda: {**dict(zip("xy", data(50), strict=True)), "steps_per_epoch": 4},
@@ -590,6 +593,154 @@ def test_one_process_may_interrupt_and_go_on(tmp_path: Path) -> None:
     assert same_runs(train(tmp_path / "run", model=model, epochs=5, callbacks=plateau()), whole)
 
 
+def test_an_error_at_the_end_of_an_epoch_leaves_no_row_twice(tmp_path: Path) -> None:
+    class Breaks(ec.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 1 and broken:
+                raise OSError
+
+    model = compiled()
+    train(tmp_path / "first", model=model, epochs=1)
+    broken = True
+    with pytest.raises(OSError):  # noqa: PT011 (it has no text)
+        train(tmp_path / "run", model=model, callbacks=[Breaks()])
+    broken = False
+    train(tmp_path / "run", model=model, callbacks=[Breaks()])
+    assert model.history.epoch == [0, 0, 1, 2]
+
+
+CHANGES_THE_RATE: dict[str, Callable[[], Any]] = {
+    "DropLR": lambda: ec.callbacks.DropLR([1]),
+    "LearningRateScheduler": lambda: ec.callbacks.LearningRateScheduler(lambda epoch, lr: lr * 0.9),
+    "the user's": lambda: ec.callbacks.LambdaCallback(on_epoch_begin=halve),
+}
+
+
+def halve(epoch: int, logs: Any) -> None:
+    for group in current[0].optimizer.param_groups:
+        group["lr"] *= 0.5
+
+
+current: list[Any] = []
+
+
+@pytest.mark.parametrize("stop", [(0, 3), (1, 1), (2, 0)])
+@pytest.mark.parametrize("name", CHANGES_THE_RATE)
+def test_a_rate_is_changed_once_an_epoch(tmp_path: Path, name: str, stop: tuple[int, int]) -> None:
+    """By callbacks that keep no state, and hear again that the epoch begins."""
+
+    def run(folder: str, stop: Any = None) -> Any:
+        current[:] = [compiled()]
+        return train(tmp_path / folder, model=current[0], callbacks=[CHANGES_THE_RATE[name]()], stop=stop)
+
+    whole = run("whole")
+    run("run", stop)
+    assert same_runs(run("run"), whole)
+
+
+def test_buffers_of_the_loss_go_on(tmp_path: Path) -> None:
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("scale", torch.ones(()))
+            self.weight = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, output: Tensor, target: Tensor) -> Tensor:
+            loss = torch.nn.functional.cross_entropy(output, target)
+            self.scale = 0.9 * self.scale + 0.1 * loss.detach()
+            return loss / self.scale * self.weight.exp()
+
+    def make() -> ec.Sequential:
+        return compiled(loss=Scaled())
+
+    whole = train(tmp_path / "whole", model=make())
+    train(tmp_path / "run", model=make(), stop=(1, 1))
+    assert same_runs(train(tmp_path / "run", model=make()), whole)
+
+
+def test_a_second_optimizer_of_the_users_goes_on(tmp_path: Path) -> None:
+    class Two(ec.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = torch.nn.Linear(36, CLASSES), torch.nn.Linear(36, CLASSES)
+            self.second = torch.optim.Adam(self.two.parameters(), lr=0.05)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.one(x.flatten(1)) + self.two(x.flatten(1))
+
+        def train_step(self, batch: Any) -> Any:
+            loss = self.compute_loss(self(batch.x), batch.y)
+            for optimizer in (self.optimizer, self.second):
+                optimizer.zero_grad()
+            loss.backward()
+            for optimizer in (self.optimizer, self.second):
+                optimizer.step()
+            return {"loss": loss.detach()}
+
+    def make() -> ec.Model:
+        torch.manual_seed(0)
+        model = Two()
+        model.compile("sgd", lr=0.01)
+        return model
+
+    whole = train(tmp_path / "whole", model=make())
+    train(tmp_path / "run", model=make(), stop=(1, 1))
+    found = train(tmp_path / "run", model=make())
+    assert same_runs(found, whole)
+    assert str(found[0].second.state_dict()) == str(whole[0].second.state_dict())
+
+
+@pytest.mark.filterwarnings("error::easyconv.errors.EasyconvWarning")
+def test_metrics_of_several_outputs_go_on(tmp_path: Path) -> None:
+    class Two(ec.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = torch.nn.Linear(36, CLASSES), torch.nn.Linear(36, 1)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"kind": self.one(x.flatten(1)), "size": self.two(x.flatten(1)).squeeze(1)}
+
+    def run(folder: str, **options: Any) -> Any:
+        torch.manual_seed(0)
+        model = Two()
+        metrics = {"kind": ["accuracy", "f1", "auroc"], "size": ["mae"]}
+        model.compile("adam", loss={"kind": "cross_entropy", "size": "mse"}, metrics=metrics)
+        x, y = data(26)
+        targets = {"kind": y, "size": x.mean((1, 2, 3))}
+        return model, model.fit(x, targets, batch_size=8, epochs=2, resume=tmp_path / folder, verbose=0, **options)
+
+    whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("run", callbacks=StopsAt(1, 1))
+    assert same_runs(run("run"), whole)
+
+
+def test_another_monitor_begins_with_another_best(tmp_path: Path) -> None:
+    train(ec.RunFolder(tmp_path, monitor="accuracy"), epochs=2)
+    _, history = train(ec.RunFolder(tmp_path, monitor="loss"), epochs=6)
+    losses = history.history["loss"][2:]
+    [*_, newest] = sorted(tmp_path.glob("*-best*"))
+    assert int(newest.name[5:15]) == (losses.index(min(losses)) + 3) * 4
+
+
+def test_the_program_may_go_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+
+    class Goes(ec.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            monkeypatch.chdir(tmp_path / "elsewhere")
+
+    train("runs/a", callbacks=[Goes()])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "runs"]
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    with pytest.raises(ec.errors.FileWriteError, match=r"Checkpoints go into a folder, and '.*run' is a file"):
+        train(tmp_path / "run")
+
+
 def test_backup_and_restore(tmp_path: Path) -> None:
     def fit(**options: Any) -> Any:
         model = compiled()
@@ -619,6 +770,7 @@ def test_one_folder_is_enough(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         ({"path": 3}, "resume must be the path of a folder, or a RunFolder, got 3"),
+        ({"path": ""}, "resume must be the path of a folder, got ''"),
         ({"path": "a", "every_steps": 0}, "every_steps must be"),
         ({"path": "a", "every_seconds": -1.0}, "every_seconds must be"),
         ({"path": "a", "keep": 0}, "keep must be"),

@@ -18,6 +18,7 @@ from torch.utils.data import (
     SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
+    default_collate,
     get_worker_info,
 )
 
@@ -102,7 +103,7 @@ class KeyedLoader:
     def __init__(self, loader: "DataLoader[Any]") -> None:
         self._loader = loader
         self._places = _Places()
-        dataset = loader.dataset if _has_no_chance(loader.dataset) else _KeyedDataset(loader.dataset)
+        dataset = loader.dataset if _has_no_chance(loader) else _KeyedDataset(loader.dataset)
         self._seeded = dataset is not loader.dataset
         cut = {"sampler": self._places, "batch_size": None}
         if loader.batch_sampler is not None:
@@ -174,11 +175,12 @@ def _innermost(dataset: Any) -> Any:
     return dataset
 
 
-def _has_no_chance(dataset: Any) -> bool:
-    """Whether it is made of tensors, which need no random numbers."""
+def _has_no_chance(loader: "DataLoader[Any]") -> bool:
+    """Whether nothing that makes its batches draws random numbers: tensors, put together in torch's way."""
+    dataset: Any = loader.dataset
     while isinstance(dataset, (Subset, Located)):
         dataset = dataset.dataset
-    return type(dataset) is TensorDataset
+    return type(dataset) is TensorDataset and loader.collate_fn is default_collate
 
 
 def _draws_at_once(sampler: Any) -> bool:
