@@ -82,7 +82,11 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def _differences(before: Any, now: Any, path: tuple[str, ...]) -> Iterator[str]:
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        for name in dict.fromkeys([*before, *now]):
+        names = dict.fromkeys([*before, *now])
+        if path[:1] == ("optimizer",) and len(path) == 2:
+            # Another version of torch may know settings that this one does not.
+            names = dict.fromkeys(name for name in before if name in now)
+        for name in names:
             yield from _differences(before.get(name), now.get(name), (*path, str(name)))
     elif before != now:
         yield f"{', '.join(path)}: {_shown(before)} in the run, {_shown(now)} now"

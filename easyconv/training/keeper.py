@@ -71,7 +71,8 @@ class CheckpointKeeper(Keeper):
         self.training = training
         self.folder = folder
         self.found = folder.content
-        sources = [stage.supply.source for stage in training.stages]
+        self._supplies = [stage.supply for stage in training.stages]
+        sources = [supply.source for supply in self._supplies]
         session = training.session
         self._run = identity_of(training.net, session.recipe, session.optimizer_as_made, training.options, sources)
         self._tensors = list(self._by_name().values())
@@ -85,8 +86,8 @@ class CheckpointKeeper(Keeper):
             # Values of another name cannot be compared.
             best = self.found["best"]
             self._best = best["value"] if best["monitor"] == self._monitor else None
-        for stage in training.stages:
-            stage.supply.remembers = True
+        for supply in self._supplies:
+            supply.remembers = True
 
     def is_done(self) -> bool:
         """Whether the folder holds this training to its end; the model then is as it was there."""
@@ -209,7 +210,7 @@ class CheckpointKeeper(Keeper):
         return moment
 
     def _places(self) -> tuple[Place, ...]:
-        return tuple(stage.supply.place() for stage in self.training.stages)
+        return tuple([supply.place() for supply in self._supplies])
 
     def _versions(self) -> list[int]:
         return [tensor._version for tensor in self._tensors]

@@ -1,10 +1,12 @@
-"""Writes the golden file of this release: a model as ``save`` writes it now, and what it answers.
+"""Writes the golden files of this release: a model as ``save`` writes it now, a run that keeps itself, their answers.
 
 Run once per release, from the root: ``python tests/golden/make.py``. Files of earlier releases are never written again:
 ``tests/saving/test_golden.py`` loads them all, for ever.
 """
 
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
@@ -13,6 +15,8 @@ import easyconv as ec
 from easyconv.files import write_state
 
 HERE = Path(__file__).parent
+RUN = "step-0000000006.safetensors"
+"""The checkpoint that stays of the golden run: in the middle of its second epoch."""
 
 
 def model():
@@ -69,12 +73,29 @@ def answers(net):
     return {**found, "after": torch.from_numpy(net.predict(images, verbose=0))}
 
 
+def run(folder):
+    """A training that keeps itself, with callbacks that have a state, and what comes of it."""
+    net = model()
+    callbacks = [ec.callbacks.OneCycle(), ec.callbacks.ReduceLROnPlateau("loss"), ec.callbacks.EarlyStopping("loss")]
+    fitted = net.fit(
+        data(), epochs=3, batch_size=8, validation_data=data(), callbacks=callbacks, resume=folder, verbose=0
+    )
+    images = net.preprocessing(rows(4, 2)[0])
+    return {"history": fitted.history, "after": torch.from_numpy(net.predict(images, verbose=0))}
+
+
 def main():
     net = model()
     net.fit(data(), epochs=2, batch_size=8, seed=0, verbose=0)
     name = f"model-{ec.__version__}"
     net.save(HERE / f"{name}.safetensors")
     write_state(HERE / f"{name}.expected.safetensors", answers(net), kind="golden")
+    name = f"run-{ec.__version__}"
+    with TemporaryDirectory() as folder:
+        run(ec.RunFolder(folder, every_steps=2, keep=9))
+        shutil.copy(Path(folder) / RUN, HERE / f"{name}.safetensors")
+    with TemporaryDirectory() as folder:
+        write_state(HERE / f"{name}.expected.safetensors", run(folder), kind="golden")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset,
 from torch.utils.data import WeightedRandomSampler as Weighted
 
 import easyconv as ec
+from easyconv.data.sources.keyed import _init_worker
 
 EPOCHS = 3
 Make = Callable[[], dict[str, Any]]
@@ -892,6 +893,22 @@ def test_rows_do_not_depend_on_workers(tmp_path: Path) -> None:
     assert same_runs(run(1), none)
     assert same_runs(run(2), none)
     assert same_runs(run(2, persistent=True), none)
+
+
+def test_a_worker_without_a_parent_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its parent was killed while it began."""
+
+    class Dead:
+        def is_alive(self) -> bool:
+            return False
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr("multiprocessing.parent_process", Dead)
+    monkeypatch.setattr("os._exit", leave)
+    with pytest.raises(SystemExit, match="1"):
+        _init_worker(None, Noisy(), 0)
 
 
 def test_code_in_workers_finds_its_data_set() -> None:

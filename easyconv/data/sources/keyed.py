@@ -1,5 +1,7 @@
 """A user's ``DataLoader`` made anew, so that what it gives depends on a key alone and a pass can begin anywhere."""
 
+import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
@@ -203,6 +205,10 @@ def _index_sampler(loader: "DataLoader[Any]") -> Any:
 
 def _init_worker(own: Callable[[int], None] | None, dataset: Any, worker: int) -> None:
     """Let code of the user's in a worker find the data set that it knows."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        # Killed since the fork: torch would take whoever has adopted this process for its parent, and wait for ever.
+        os._exit(1)
     info = get_worker_info()
     object.__setattr__(info, "dataset", dataset)  # torch keeps it from being set, and reads it nowhere
     if own is not None:
