@@ -25,7 +25,7 @@ from easyconv.training.identity import differences, identity_of
 from easyconv.training.position import Keeper, Position
 from easyconv.training.run_folder import OpenRun
 from easyconv.training.session import Training
-from easyconv.training.snapshot import give_settings, load_net, settings_of, tensors_of
+from easyconv.training.snapshot import give_group_settings, group_settings, load_net, tensors_of
 from easyconv.training.supply import Place
 
 __all__ = ["CheckpointKeeper", "kept_in"]
@@ -96,7 +96,7 @@ class CheckpointKeeper(Keeper):
             return False
         put_back(self.training, found, str(self.folder.path))
         tensors = {**found["net"]["tensors"], **found["ended"]["tensors"]}
-        give_settings(self.training.session, found["ended"]["settings"])
+        give_group_settings(self.training.session, found["ended"]["settings"])
         load_net(self.training.session, self.training.net, {**found["net"], "tensors": tensors})
         epochs = len(found["history"]["epoch"])
         self._say(
@@ -170,7 +170,7 @@ class CheckpointKeeper(Keeper):
         before = found.content["net"]["tensors"]
         now = {name: tensor.detach().cpu() for name, tensor in self._by_name().items()}
         changed = {name: tensor for name, tensor in now.items() if not _same_bits(tensor, before[name])}
-        ended = {"tensors": changed, "settings": settings_of(self.training.session)}
+        ended = {"tensors": changed, "settings": group_settings(self.training.session)}
         self.folder.checkpoints.save({**found.content, "ended": ended}, step=found.step)
 
     @property

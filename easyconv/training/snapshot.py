@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.session import Session
 
-__all__ = ["give_settings", "load_net", "net_state", "restore", "settings_of", "snapshot", "tensors_of"]
+__all__ = ["give_group_settings", "group_settings", "load_net", "net_state", "restore", "snapshot", "tensors_of"]
 
 Snapshot = dict[str, Any]
 
@@ -109,14 +109,14 @@ def tensors_of(session: Session, net: nn.Module) -> dict[str, Tensor]:
     return {**tied, **_parameters(session, net), **dict(net.named_buffers(remove_duplicate=False)), **of_loss}
 
 
-def settings_of(session: Session) -> list[dict[str, Any]]:
+def group_settings(session: Session) -> list[dict[str, Any]]:
     """Rates and all else that the optimizer's groups say, without their parameters."""
     groups = () if session.optimizer is None else session.optimizer.param_groups
     return [{name: value for name, value in group.items() if name != "params"} for group in groups]
 
 
-def give_settings(session: Session, settings: Iterable[Mapping[str, Any]]) -> None:
-    """Put what `settings_of` gave into an optimizer of the same groups."""
+def give_group_settings(session: Session, settings: Iterable[Mapping[str, Any]]) -> None:
+    """Put what `group_settings` gave into an optimizer of the same groups."""
     groups = () if session.optimizer is None else session.optimizer.param_groups
     for group, given in zip(groups, settings, strict=True):
         parameters = group["params"]

@@ -895,6 +895,37 @@ def test_rows_do_not_depend_on_workers(tmp_path: Path) -> None:
     assert same_runs(run(2, persistent=True), none)
 
 
+def test_samplers_are_told_the_number_of_the_pass() -> None:
+    """Also in a second fit, whose first batch was looked at before."""
+
+    class Told(Sampler[int]):
+        def __init__(self) -> None:
+            self.epoch = -1
+            self.begun: list[int] = []
+
+        def set_epoch(self, epoch: int) -> None:
+            self.epoch = epoch
+
+        def __iter__(self) -> Iterator[int]:
+            self.begun.append(self.epoch)
+            generator = torch.Generator().manual_seed(self.epoch)
+            return iter(torch.randperm(26, generator=generator).tolist())
+
+        def __len__(self) -> int:
+            return 26
+
+    def run(*epochs: int) -> Any:
+        model, history = compiled(), None
+        for number in epochs:
+            given = DataLoader(Noisy(), batch_size=BATCH, sampler=Told())
+            history = model.fit(given, epochs=number, seed=0, verbose=0)
+        return model, history
+
+    halves, whole = run(1, 2), run(3)
+    assert same_state(halves[0], whole[0])
+    assert halves[0].history.history == whole[0].history.history
+
+
 def test_a_worker_without_a_parent_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its parent was killed while it began."""
 

@@ -46,7 +46,7 @@ class StreamSource(Source):
 
     @abstractmethod
     def _open(self) -> Iterator[Any]:
-        """A new pass, after the random state has been seeded for it."""
+        """A new pass, which draws from the global random state."""
 
     def _open_keyed(self, key: int, epoch: int, start: int) -> Iterator[Any]:
         """A new pass from batch ``start`` on, whose random draws follow from the key."""
@@ -127,7 +127,9 @@ class StreamSource(Source):
         pending, self._pending = self._pending, None
         if pending is not None and self.one_shot:
             return (pending.iterator, pending.first) if not start else (self._after(start - 1, pending.iterator), None)
-        if pending is not None and pending.serves(key) and not start:
+        # With a key it was begun as the first pass: samplers that are told the number of the pass begin anew later.
+        is_first = key is None or not epoch
+        if pending is not None and pending.serves(key) and is_first and not start:
             return pending.iterator, pending.first
         return self._start(key, epoch, start), None
 
