@@ -13,6 +13,7 @@ from easyconv.arguments import check_choice, check_integer
 from easyconv.data.sources.batch import Batch, batch_size_of
 from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, Source, make_source
 from easyconv.errors import ArgumentTypeError, DataError
+from easyconv.heap import kept_heap
 from easyconv.layers.keeping import call, kept_modes
 from easyconv.model import Model
 from easyconv.model.twins import prepared_for, twin_of
@@ -107,7 +108,7 @@ def profile(
             "profile() reads some batches, and a generator would lose them. Pass data, a DataLoader, or a list of "
             "batches: list(itertools.islice(generator, 20))."
         )
-    with quietly(model._compiled("profile()").recipe.device):
+    with kept_heap(), quietly(model._compiled("profile()").recipe.device):
         return _profile(model, x, source, steps, chosen)
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from easyconv.data.sources.batch import Batch
+from easyconv.heap import kept_heap
 from easyconv.layers.keeping import kept_modes
 from easyconv.metrics import Metric
 from easyconv.optim import get_lr
@@ -72,7 +73,8 @@ def fit(
         When the loss or its gradients become NaN or infinite.
     """
     keeper = Keeper() if keeper is None else keeper
-    with deferred_interrupt(terminate=keeper.stops_on_sigterm) as interrupt, kept_modes(run.net):
+    terminate = keeper.stops_on_sigterm
+    with kept_heap(), deferred_interrupt(terminate=terminate) as interrupt, kept_modes(run.net):
         epochs = _Epochs(run, plan, training, validation, callbacks, keeper, interrupt)
         with callbacks.training(lambda: epochs.last_row):
             try:
@@ -159,7 +161,7 @@ def evaluate(
     """Loss and metrics over one pass, the net in eval mode; ``stopping`` is asked after each batch."""
     totals = Totals(stage.metrics)
     callbacks.fire("on_test_begin", {})
-    with kept_modes(run.net), torch.no_grad():
+    with kept_heap(), kept_modes(run.net), torch.no_grad():
         run.net.eval()
         _one_pass(stage, totals, callbacks, "test", lambda done: stopping())
     results = totals.read()
@@ -175,7 +177,7 @@ def predict(net: nn.Module, supply: Supply, step: Callable[[Batch], Any], callba
     copied = HostCopies()
     begin, end = callbacks.listeners("on_predict_batch_begin"), callbacks.listeners("on_predict_batch_end")
     callbacks.fire("on_predict_begin", {})
-    with kept_modes(net), torch.no_grad():
+    with kept_heap(), kept_modes(net), torch.no_grad():
         net.eval()
         for index, batch in enumerate(supply.epoch()):
             for hook in begin:
