@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 __all__ = ["kept_heap"]
 
@@ -92,6 +93,7 @@ class _Counts(ctypes.Structure):
     ]
 
 
+@cache
 def _libc() -> ctypes.CDLL | None:
     """The C library, where it is glibc and the user has not set its thresholds."""
     settings = [*os.environ, os.environ.get("GLIBC_TUNABLES", "")]

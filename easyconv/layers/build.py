@@ -15,10 +15,10 @@ from easyconv.layers.trace import FORWARD_ERRORS, explain
 __all__ = ["device_and_dtype", "dry_run", "example_of"]
 
 
-def dry_run(net: nn.Module, example: Any) -> Any:
+def dry_run(net: nn.Module, example: Any, *, recorded: bool = False) -> Any:
     """The output of ``net`` for ``example``; sizes that were not known yet are known after it, all else is as it was.
 
-    Runs in evaluation mode and without gradients. Buffers, modes, ``requires_grad`` and the global random state are
+    Runs in evaluation mode. Buffers, modes, ``requires_grad`` and the global random state are
     left as found. When the pass fails, no layer stays half built, and a second call with the right shape works.
 
     Parameters
@@ -27,6 +27,8 @@ def dry_run(net: nn.Module, example: Any) -> Any:
         The net, built or not.
     example : tensor, tuple, list or mapping
         A batch of inputs, handed over as `call` does.
+    recorded : bool, default False
+        Whether autograd records the pass, so that the output tells how it was computed.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def dry_run(net: nn.Module, example: Any) -> Any:
     Linear(in_features=288, out_features=10, bias=True)
     """
     try:
-        with kept(net, training=False):
+        with kept(net, training=False), torch.set_grad_enabled(recorded):
             return call(net, example)
     except FORWARD_ERRORS as error:
         args, kwargs = split_call(net, example)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from easyconv.errors import ArgumentError, ArgumentTypeError
 from easyconv.layers.hidden import hidden_layers, marked_untrainable
-from easyconv.layers.keeping import call, kept, split_call
+from easyconv.layers.keeping import split_call
 from easyconv.losses import Objective
 from easyconv.nested import leaves
 from easyconv.notices import warn_user
@@ -181,8 +181,19 @@ def _no_tensor(output: Any) -> ArgumentTypeError:
     )
 
 
-def check_ending(net: nn.Module, inputs: Any, objective: Objective, *, training: bool) -> None:
+def check_ending(net: nn.Module, output: Any, objective: Objective, *, training: bool) -> None:
     """See whether the last step of the net fits the loss, and whether gradients reach the net.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The net.
+    output : object
+        What it gave for a few rows, as autograd has recorded it.
+    objective : Objective
+        The loss.
+    training : bool
+        Whether the net is to be trained.
 
     Raises
     ------
@@ -195,8 +206,6 @@ def check_ending(net: nn.Module, inputs: Any, objective: Objective, *, training:
     EasyconvWarning
         Where the net and the loss both apply a softmax or sigmoid, or neither does.
     """
-    with kept(net, training=False), torch.enable_grad():
-        output = call(net, inputs)
     if training:
         _check_gradient(net, output, objective)
     if isinstance(output, Tensor) and output.is_floating_point():

@@ -87,7 +87,9 @@ class Prepared:
         self.inputs = map_tree(lambda tensor: tensor.to(device), ready)
         with located(self.place):
             check_call(net, self.inputs)
-        self.output = dry_run(net, self.inputs)
+        ends = objective is not None and not self.place
+        self._recorded = dry_run(net, self.inputs, recorded=ends)
+        self.output = map_tree(_detached, self._recorded) if ends else self._recorded
         # Once built, the net also knows how many channels it takes.
         self.input_rule = _input_rules(net, example.x, reception)
         self.target_rule: Any = TargetRule(required=False)
@@ -148,12 +150,16 @@ class Prepared:
         if not labelled:
             require_tensors(self.output)
         elif self.objective is not None and not self.place:
-            check_ending(self.net, self.inputs, self.objective, training=self.training)
+            check_ending(self.net, self._recorded, self.objective, training=self.training)
         inputs = self.input_rule if self._pictures is None else self._pictures
         targets = self.target_rule if labelled else None
         if targets is not None and self._pictures is not None:
             targets = _before_transforms(targets, self._raw_targets, self.targets)
         self.source.bind(inputs, targets, self.device, channels_last=channels_last, training=self.training)
+
+
+def _detached(leaf: Any) -> Any:
+    return leaf.detach() if isinstance(leaf, Tensor) else leaf
 
 
 def _before_transforms(rules: Any, raw: Any, changed: Any) -> Any:

@@ -35,8 +35,7 @@ has it, and reach so much of what that allows. Only training has steps: `predict
 _PASSES = """\
 What `fit` does with two rows before its first step, and all else before it and after the last: milliseconds of a new
 model, one thread. `how the net takes the rows` runs the net up to its first layer that says what it takes, where one
-does; the dry run and the check of the ending are whole passes, without and with gradients; `channels last or not` tries
-a copy where code of the user's runs in the net.
+does; the dry run is a whole pass; `channels last or not` tries a copy where code of the user's runs in the net.
 
 | | {parts} | all else | together |
 |{dashes}

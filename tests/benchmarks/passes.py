@@ -22,7 +22,6 @@ __all__ = ["PASSES", "timed"]
 PASSES = {
     "how the net takes the rows": (preparing, "_reception"),
     "dry run": (preparing, "dry_run"),
-    "check of the ending": (preparing, "check_ending"),
     "channels last or not": (session, "wants_channels_last"),
 }
 """Each pass, and where the function is that makes it."""
