@@ -7,6 +7,7 @@ from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
 from easyconv.measure import count_parameters, multiply_adds, output_shape, receptive_field
 from easyconv.model import Model, Sequential, load
 from easyconv.names import names_on_demand
+from easyconv.saving.catalogue import also_from
 from easyconv.seed import set_seed
 from easyconv.training.history import History
 from easyconv.training.run_folder import RunFolder
@@ -49,6 +50,8 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+also_from("easyconv.data.augment", "easyconv.zoo")
 
 if not TYPE_CHECKING:
     # What a training does not need is imported when somebody asks for it.

@@ -21,8 +21,8 @@ FILES = {
 }
 OPTIONAL = ["torchvision", "torchinfo", "matplotlib", "scipy", "pandas", "sklearn", "torchmetrics", "tensorboard"]
 OPTIONAL += ["PIL", "IPython", "tqdm.notebook", "safetensors", "onnx", "onnxruntime", "onnxscript"]
-OPTIONAL += ["torch._dynamo", "torch._inductor"]
-ON_DEMAND = ["easyconv.data.datasets", "easyconv.visualize", "easyconv.zoo"]
+OPTIONAL += ["torch._dynamo", "torch._inductor", "statistics"]
+ON_DEMAND = ["easyconv.data.augment.mixing", "easyconv.data.datasets", "easyconv.visualize", "easyconv.zoo"]
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

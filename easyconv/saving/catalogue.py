@@ -1,5 +1,6 @@
-"""What a model's file may name: classes and functions that are here already; nothing is imported by a name."""
+"""What a model's file may name: torch's and easyconv's classes and functions; nothing is imported by a name in it."""
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from easyconv.optim.groups import Grouping, no_bias_decay
 from easyconv.optim.layerwise import LayerwiseRates, NamedRates, WithinGroups
 from easyconv.training.history import History
 
-__all__ = ["classes", "functions", "name_of", "optimizers"]
+__all__ = ["also_from", "classes", "functions", "name_of", "optimizers"]
 
 _FAMILIES = (nn.Module, Metric, Transform)
 """Of these and all that derive from them, what torch.nn and easyconv define."""
@@ -46,6 +47,26 @@ _FUNCTIONAL = (
 )
 
 
+_PACKAGES: list[str] = []
+
+
+def also_from(*packages: str) -> None:
+    """Let files name the classes of packages that nobody may have imported yet; they are imported to read a file.
+
+    Parameters
+    ----------
+    *packages : str
+        Packages of easyconv, each with its ``__all__``.
+
+    Examples
+    --------
+    >>> also_from("easyconv.zoo")
+    >>> "easyconv.GoogLeNet" in classes()
+    True
+    """
+    _PACKAGES.extend(package for package in packages if package not in _PACKAGES)
+
+
 def classes() -> dict[str, type]:
     """Name in files to class.
 
@@ -56,6 +77,10 @@ def classes() -> dict[str, type]:
     >>> "easyconv.Residual" in classes()
     True
     """
+    for package in _PACKAGES:
+        module = importlib.import_module(package)
+        for name in module.__all__:
+            getattr(module, name)  # some are imported when somebody asks for them
     found = (cls for family in _FAMILIES for cls in _descendants(family))
     named = {name: cls for cls in (*_FAMILIES, *_SINGLE, *found) if (name := name_of(cls))}
     return dict(sorted(named.items()))

@@ -1,6 +1,5 @@
 """One copy of a model that trains for a few steps while somebody looks at the clock."""
 
-import statistics
 import time
 import warnings
 from collections.abc import Iterator
@@ -81,7 +80,8 @@ class Trial:
         steps : int
             How many.
         """
-        return statistics.fmean(self._steps(steps, source, batch_size=batch_size))
+        seconds = self._steps(steps, source, batch_size=batch_size)
+        return sum(seconds) / len(seconds)
 
     def _steps(self, count: int, *data: Any, **options: Any) -> list[float]:
         """Seconds from the end of each batch to that of the next."""

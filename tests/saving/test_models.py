@@ -1,5 +1,6 @@
 """Whole models in one file: everything comes back, and nothing that is code goes in."""
 
+import ast
 import functools
 import inspect
 import subprocess
@@ -533,6 +534,15 @@ def test_every_class_has_a_name_of_its_own():
     everything = [cls for cls in _all_of(nn.Module) if name_of(cls)]
     doubled = {cls for cls in everything if classes()[name_of(cls)] is not cls}
     assert {cls.__qualname__ for cls in doubled if cls.__module__.startswith("easyconv.")} == set()
+
+
+def test_classes_are_known_before_anybody_has_imported_them():
+    code = "from easyconv.saving.catalogue import classes; print(list(classes()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    known = ast.literal_eval(done.stdout)
+    assert {"easyconv.CutMix", "easyconv.GoogLeNet", "easyconv.InceptionV3"} <= set(known)
+    # Here tests have imported all there is.
+    assert [name for name in classes() if name.startswith("easyconv.") and name not in known] == []
 
 
 def _all_of(cls):

@@ -1,10 +1,10 @@
 """How long training waits for a loader, and what a cache would save."""
 
-import statistics
 import time
 import weakref
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,7 +48,7 @@ class Waiting:
             return
         passed = time.perf_counter() - self._start
         # By the median, so that one long stall of the machine is not taken for the cost of reading.
-        waited = statistics.median(self.waits) * len(self.waits)
+        waited = float(np.median(self.waits)) * len(self.waits)
         if waited < max(_LEAST_SECONDS, _LEAST_SHARE * passed):
             return
         if not self._could_be_cached(batch) or first_random(self._dataset) is not None:
