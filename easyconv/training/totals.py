@@ -10,6 +10,7 @@ from torch import Tensor
 
 from easyconv.errors import NonFiniteLossError
 from easyconv.metrics import Mean, Metric
+from easyconv.metrics.gathering import Gathering
 from easyconv.training.state import StepResult
 
 __all__ = ["LossWatch", "Totals"]
@@ -30,6 +31,7 @@ class Totals:
         self.metrics = tuple(metrics)
         for metric in self.metrics:
             metric.reset()
+        self._gathering = Gathering(self.metrics)
         self.loss = Mean()
         self.values: dict[str, Mean] = {}
         self._measured = False
@@ -43,11 +45,11 @@ class Totals:
             # A step of the user's that returned numbers only has measured everything itself.
             return
         self._measured = True
-        for metric in self.metrics:
-            metric.update(result.output, result.target)
+        self._gathering.update(result.output, result.target)
 
     def state_dict(self) -> dict[str, Any]:
         """What was gathered so far, on the device."""
+        self._gathering.settle()
         return {
             "loss": self.loss.state_dict(),
             "values": {name: mean.state_dict() for name, mean in self.values.items()},
@@ -66,6 +68,7 @@ class Totals:
 
     def read(self) -> dict[str, float]:
         """Name to mean so far: the loss, the losses of several outputs, then the metrics in the order of compile."""
+        self._gathering.settle()
         named = {"loss": self.loss.compute()}
         named.update({name: mean.compute() for name, mean in self.values.items()})
         for metric in self.metrics if self._measured else ():
