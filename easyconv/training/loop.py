@@ -142,7 +142,7 @@ class _Epochs:
         run.follow_net()
         if at.row is None:
             with run.average.set_aside() if run.average is not None else nullcontext():
-                row = _train_epoch(self, at)
+                row = _TrainingPass(self, at).row()
         else:
             row = dict(at.row)
         if self.keeper.notes:
@@ -190,56 +190,68 @@ def predict(net: nn.Module, supply: Supply, step: Callable[[Batch], Any], callba
     return copied.finished()
 
 
-def _train_epoch(epochs: _Epochs, at: Position) -> dict[str, float]:
-    run, stage, keeper = epochs.run, epochs.training, epochs.keeper
-    totals = Totals(stage.metrics) if at.totals is None else at.totals
-    watch = LossWatch(f"epoch {at.epoch + 1}")
-    run.finite.start(f"epoch {at.epoch + 1}", at.batch)
+class _TrainingPass:
+    """One pass of training, or the rest of one."""
 
-    def verify() -> None:
+    def __init__(self, epochs: _Epochs, at: Position) -> None:
+        self._epochs, self._at = epochs, at
+        self._run, self._stage, self._keeper = epochs.run, epochs.training, epochs.keeper
+        self._totals = Totals(self._stage.metrics) if at.totals is None else at.totals
+        self._watch = LossWatch(f"epoch {at.epoch + 1}")
+
+    def row(self) -> dict[str, float]:
+        """Train; what was measured meanwhile."""
+        run, at = self._run, self._at
+        run.finite.start(f"epoch {at.epoch + 1}", at.batch)
+        self._keeper.verify = self._verify
+        run.net.train()
+        run.parameters = []
+        try:
+            self._train()
+        except BaseException as error:
+            # Here, where the net still has the weights that are trained, and not their averages.
+            self._epochs.rescue(error)
+            raise
+        finally:
+            run.pending_steps = run.pending_rows = 0
+            zero_grad(run)
+        self._watch.check()
+        run.progress.epochs += 1
+        return self._totals.read()
+
+    def _train(self) -> None:
+        run, stage, start = self._run, self._stage, self._at.batch
+        with torch.enable_grad(), with_hint(run):
+            self._reach(start)
+            trained = Stage(stage.supply, self._step, stage.metrics)
+            callbacks, leave = self._epochs.callbacks, self._keeper.leave
+            _one_pass(trained, self._totals, callbacks, "train", self._after, start=start, leave=leave)
+        flush(run)
         settle(run)
-        watch.check()
 
-    keeper.verify = verify
-
-    def step(batch: Batch) -> StepResult:
+    def _step(self, batch: Batch) -> StepResult:
+        run = self._run
         _seed_step(run)
         run.finite.number += 1
-        result = stage.step(batch)
+        result = self._stage.step(batch)
         if run.users_step:
-            watch.add(result.loss)  # what else it does, nobody can watch
+            self._watch.add(result.loss)  # what else it does, nobody can watch
         run.progress.steps += 1
         run.progress.rows += result.size
         return result
 
-    def reach(done: int) -> None:
+    def _verify(self) -> None:
+        settle(self._run)
+        self._watch.check()
+
+    def _reach(self, done: int) -> None:
         # Gradients that wait for the optimizer are not kept: such a moment is none to go on from.
-        if keeper.notes and not run.pending_steps:
-            keeper.reach(Position(at.epoch, done, begun=True, totals=totals))
+        if self._keeper.notes and not self._run.pending_steps:
+            self._keeper.reach(Position(self._at.epoch, done, begun=True, totals=self._totals))
 
-    def after(done: int) -> bool:
-        reach(done)
-        return epochs.stop_if_asked()
-
-    run.net.train()
-    run.parameters = []
-    try:
-        with torch.enable_grad(), with_hint(run):
-            reach(at.batch)
-            trained = Stage(stage.supply, step, stage.metrics)
-            _one_pass(trained, totals, epochs.callbacks, "train", after, start=at.batch, leave=keeper.leave)
-        flush(run)
-        settle(run)
-    except BaseException as error:
-        # Here, where the net still has the weights that are trained, and not their averages.
-        epochs.rescue(error)
-        raise
-    finally:
-        run.pending_steps = run.pending_rows = 0
-        zero_grad(run)
-    watch.check()
-    run.progress.epochs += 1
-    return totals.read()
+    def _after(self, done: int) -> bool:
+        self._reach(done)
+        return self._epochs.stop_if_asked()
 
 
 def _one_pass(
