@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,23 +16,26 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _NEVER, _LARGEST = -1, 1 << 30
 _USUAL_MMAP, _USUAL_TRIM = 32 << 20, 64 << 20
 """What glibc raises the thresholds to, at most, by itself."""
+_LEAST_SECONDS, _LEAST_TIMES = 1.0, 50
 
 
 @contextmanager
 def kept_heap() -> Iterator[None]:
-    """Keep what is freed in the block, on Linux with glibc; give it back to the system at the end.
+    """Keep what is freed in the block, on Linux with glibc; give it back to the system after a long one.
 
     glibc returns large blocks to the system as soon as they are free. The maps of each layer are such blocks: every
     step would ask for them again, and the system would fill them with zeros, page by page, which takes up to 15 % of a
-    step on a CPU. The peak is the same: what is kept is what the next batch takes.
+    step on a CPU.
 
-    The settings are those of the whole process. At the end they are what glibc raises them to in a process that has
-    used blocks of 32 MiB. Where the environment sets thresholds (``MALLOC_TRIM_THRESHOLD_``, ``GLIBC_TUNABLES``) they
-    stay as they are.
+    The settings are those of the whole process. After the block they are what glibc raises them to by itself in a
+    process that has freed a block of 32 MiB. Where the environment sets thresholds (``MALLOC_TRIM_THRESHOLD_``,
+    ``GLIBC_TUNABLES``) they stay as they are.
 
     Notes
     -----
-    Blocks may be nested, and run in several threads: the last one to end gives back.
+    Blocks may be nested, and run in several threads: the last one to end gives back. To give back takes time, and more
+    where a program has freed many small things. So it is done after a second at least, and only if it last took less
+    than a fiftieth of the time since.
 
     Examples
     --------
@@ -52,12 +56,15 @@ class _Heap:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
+        self._since = 0.0
+        self._last_took = 0.0
 
     def enter(self) -> None:
         with self._lock:
             self._users += 1
             libc = _libc() if self._users == 1 else None
             if libc is not None:
+                self._since = time.perf_counter()
                 _set(libc, mmap=_LARGEST, trim=_NEVER)
 
     def leave(self) -> None:
@@ -66,31 +73,16 @@ class _Heap:
             libc = _libc() if self._users == 0 else None
             if libc is not None:
                 _set(libc, mmap=_USUAL_MMAP, trim=_USUAL_TRIM)
-                if _free(libc) > _USUAL_TRIM:
-                    libc.malloc_trim(0)
+                self._give_back(libc)
+
+    def _give_back(self, libc: ctypes.CDLL) -> None:
+        start = time.perf_counter()
+        if start - self._since > max(_LEAST_SECONDS, _LEAST_TIMES * self._last_took):
+            libc.malloc_trim(0)
+            self._last_took = time.perf_counter() - start
 
 
 _HEAP = _Heap()
-
-
-class _Counts(ctypes.Structure):
-    """``struct mallinfo2``."""
-
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in [
-            "arena",
-            "ordblks",
-            "smblks",
-            "hblks",
-            "hblkhd",
-            "usmblks",
-            "fsmblks",
-            "uordblks",
-            "fordblks",
-            "keepcost",
-        ]
-    ]
 
 
 @cache
@@ -108,11 +100,3 @@ def _set(libc: ctypes.CDLL, *, mmap: int, trim: int) -> None:
     if not libc.mallopt(_MMAP_THRESHOLD, mmap):
         libc.mallopt(_MMAP_THRESHOLD, _USUAL_MMAP)
     libc.mallopt(_TRIM_THRESHOLD, trim)
-
-
-def _free(libc: ctypes.CDLL) -> int:
-    """Bytes that are free and still with the process."""
-    if not hasattr(libc, "mallinfo2"):  # before 2.33
-        return sys.maxsize
-    libc.mallinfo2.restype = _Counts
-    return int(libc.mallinfo2().fordblks)

@@ -148,7 +148,7 @@ RANGE = [
         (
             "y must hold labels from 0 to 2 (the net has 3 outputs) for cross_entropy, got -100 in row 1. "
             "torch would skip such rows in silence",
-            "remove them, or name it: CrossEntropyLoss(ignore_index=-100).",
+            "y[y == -100] = -1 and CrossEntropyLoss(ignore_index=-1).",
         ),
     ),
     Case(

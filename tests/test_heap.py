@@ -5,9 +5,12 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
+import torch
 
+import easyconv as ec
 from easyconv import heap
 from easyconv.heap import kept_heap
 
@@ -16,7 +19,7 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the heap i
 MMAP, TRIM = -3, -1
 
 _TRAINING = """
-import json, resource
+import json, resource, time
 import torch
 import easyconv as ec
 
@@ -28,6 +31,9 @@ def resident():
         return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 class Faults(ec.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        time.sleep(1.1)  # after short runs nothing is given back
+
     def on_train_batch_end(self, batch, logs=None):
         seen.append(faults())
         largest.append(resident())
@@ -46,13 +52,12 @@ print(json.dumps({"faults": per_step[len(per_step) // 2], "grown": max(largest) 
 
 
 class Libc:
-    """What is asked of a C library; before 2.35 it takes no threshold above 32 MiB, before 2.33 it counts nothing."""
+    """What is asked of a C library; before 2.35 it takes no threshold above 32 MiB."""
 
-    def __init__(self, largest=1 << 40, free=None):
+    def __init__(self, largest=1 << 40, trimming=0.0):
         self.calls = []
         self.largest = largest
-        if free is not None:
-            self.mallinfo2 = lambda: heap._Counts(fordblks=free)
+        self.trimming = trimming
 
     def mallopt(self, parameter, value):
         accepted = parameter != MMAP or value <= self.largest
@@ -62,13 +67,17 @@ class Libc:
 
     def malloc_trim(self, pad):
         self.calls.append("trim")
+        self.now += self.trimming
 
 
 @pytest.fixture
 def libc(monkeypatch):
     def put(**kind):
         fake = Libc(**kind)
+        fake.now = 100.0
         monkeypatch.setattr(heap, "_libc", lambda: fake)
+        monkeypatch.setattr(heap, "_HEAP", heap._Heap())
+        monkeypatch.setattr(heap.time, "perf_counter", lambda: fake.now)
         return fake
 
     return put
@@ -102,17 +111,18 @@ def test_thresholds_of_the_users_are_left_alone():
 
 
 def test_set_at_the_begin_and_at_the_end(libc):
-    fake = libc(free=0)
+    fake = libc()
     with kept_heap():
         assert fake.calls == KEPT
     assert fake.calls == KEPT + USUAL
 
 
 def test_the_last_of_several_gives_back(libc):
-    fake = libc(free=1 << 30)
+    fake = libc()
     first, second = kept_heap(), kept_heap()
     first.__enter__()
     second.__enter__()
+    fake.now += 1.5
     first.__exit__(None, None, None)  # two threads need not end in order
     assert fake.calls == KEPT
     second.__exit__(None, None, None)
@@ -120,17 +130,37 @@ def test_the_last_of_several_gives_back(libc):
 
 
 def test_an_error_gives_back_too(libc):
-    fake = libc(free=0)
-    with pytest.raises(KeyError), kept_heap():
+    fake = libc()
+    with suppress(KeyError), kept_heap():
+        fake.now += 1.5
         raise KeyError
-    assert fake.calls == KEPT + USUAL
+    assert fake.calls == [*KEPT, *USUAL, "trim"]
+
+
+def test_giving_back_takes_a_small_share_of_the_time(libc):
+    fake = libc(trimming=0.1)
+    for seconds, trims in ((0.9, 0), (1.1, 1), (4.9, 1), (5.1, 2), (1.1, 2)):
+        with kept_heap():
+            fake.now += seconds
+        assert fake.calls.count("trim") == trims, seconds
 
 
 def test_older_libraries(libc):
     fake = libc(largest=32 << 20)
     with kept_heap():
         assert fake.calls == [(MMAP, 32 << 20), (TRIM, -1)]
-    assert fake.calls[2:] == [*USUAL, "trim"]
+    assert fake.calls[2:] == USUAL
+
+
+@pytest.mark.parametrize("rows", [1, 33])
+def test_one_batch_changes_no_setting(libc, rows):
+    fake = libc()
+    model = ec.Model(torch.nn.Linear(3, 2))
+    model.compile("sgd", metrics=["accuracy"])
+    x, y = torch.rand(rows, 3), torch.zeros(rows, dtype=torch.long)
+    model.predict(x, verbose=0, batch_size=32)
+    model.evaluate(x, y, verbose=0, batch_size=32)
+    assert fake.calls == ([] if rows == 1 else [*KEPT, *USUAL] * 2)
 
 
 def test_other_systems(monkeypatch):

@@ -159,6 +159,17 @@ def test_segmentation_with_labels_to_ignore_equals_torchmetrics(name):
     assert found == pytest.approx(float(oracle(output, target)), abs=1e-6)
 
 
+@pytest.mark.parametrize("ignored", [255, 2])
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "precision", "recall", "f1", "top2"])
+def test_a_label_to_ignore_may_be_one_of_the_classes(name, ignored):
+    torch.manual_seed(0)
+    output, target = torch.randn(90, 4), torch.randint(0, 4, (90,))
+    target[::5] = ignored
+    kept = target != ignored
+    found = run(make_metrics(name, ignore_index=ignored)[0], output, target, [20, 50])
+    assert found == pytest.approx(run(make_metrics(name)[0], output[kept], target[kept], [30]), abs=1e-12)
+
+
 @pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "precision", "recall", "f1"])
 def test_binary_segmentation_with_labels_to_ignore_equals_only_the_others(name):
     torch.manual_seed(0)

@@ -149,9 +149,14 @@ class TopKAccuracy(_Classification):
         label = self._class_labels(output, target)
         if label.shape != (output.shape[0], *output.shape[2:]):
             raise not_fitting(self.name, output, target)
-        right = (output.topk(self.k, dim=1).indices == label.unsqueeze(1)).sum()
-        kept = label.numel() if self.ignore_index is None else (label != self.ignore_index).sum()
-        self._count = self._count + kept
+        hits = (output.topk(self.k, dim=1).indices == label.unsqueeze(1)).any(dim=1)
+        if self.ignore_index is None:
+            self._count += label.numel()
+        else:
+            kept = label != self.ignore_index
+            hits = hits & kept
+            self._count = self._count + kept.sum()
+        right = hits.sum()
         self._right = right if self._right is None else self._right + right
 
     def compute(self) -> Tensor:

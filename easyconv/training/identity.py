@@ -1,5 +1,6 @@
 """What makes a run this run: where one of these things is another, it cannot go on."""
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,8 @@ from easyconv.training.state import Recipe
 
 __all__ = ["differences", "identity_of", "settings_of"]
 
+_COMMA = re.compile(r", (?![^(]*\))")
+"""Not those within brackets."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _MOST_SHOWN = 5
 
@@ -88,8 +91,32 @@ def _differences(before: Any, now: Any, path: tuple[str, ...]) -> Iterator[str]:
             names = dict.fromkeys(name for name in before if name in now)
         for name in names:
             yield from _differences(before.get(name), now.get(name), (*path, str(name)))
-    elif before != now:
+    elif before != now and not (path[:1] == ("layer",) and _same_layer(str(before), str(now))):
         yield f"{', '.join(path)}: {_shown(before)} in the run, {_shown(now)} now"
+
+
+def _same_layer(before: str, now: str) -> bool:
+    """Whether two descriptions of a layer differ only in what another version of torch says or leaves out."""
+    (kind, words), (other_kind, other_words) = _words_of(before), _words_of(now)
+    alike = kind == other_kind and all(words[word] == other_words[word] for word in words.keys() & other_words.keys())
+    return alike and all(_goes_without_saying(kind[0], *word) for word in words.items() ^ other_words.items())
+
+
+def _words_of(layer: str) -> tuple[list[str], dict[str, str]]:
+    """What stands in ``Conv2d(1, 4, kernel_size=(3, 3))`` without a name, and what has one."""
+    kind, _, inside = layer.partition("(")
+    parts = _COMMA.split(inside.removesuffix(")"))
+    named = dict(part.split("=", 1) for part in parts if "=" in part)
+    return [kind, *(part for part in parts if "=" not in part)], named
+
+
+def _goes_without_saying(kind: str, word: str, value: str) -> bool:
+    """Whether a layer of torch is made so by default, or this version of torch knows no such word."""
+    layer = getattr(nn, kind, None)
+    if layer is None:
+        return False
+    parameters = inspect.signature(layer).parameters
+    return word not in parameters or value in (str(parameters[word].default), repr(parameters[word].default))
 
 
 def _shown(value: Any) -> str:

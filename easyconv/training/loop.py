@@ -9,7 +9,7 @@ Nothing here reads the device per batch, and an event costs nothing when nobody 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,7 +161,7 @@ def evaluate(
     """Loss and metrics over one pass, the net in eval mode; ``stopping`` is asked after each batch."""
     totals = Totals(stage.metrics)
     callbacks.fire("on_test_begin", {})
-    with kept_heap(), kept_modes(run.net), torch.no_grad():
+    with _heap_for(stage.supply), kept_modes(run.net), torch.no_grad():
         run.net.eval()
         _one_pass(stage, totals, callbacks, "test", lambda done: stopping())
     results = totals.read()
@@ -177,7 +177,7 @@ def predict(net: nn.Module, supply: Supply, step: Callable[[Batch], Any], callba
     copied = HostCopies()
     begin, end = callbacks.listeners("on_predict_batch_begin"), callbacks.listeners("on_predict_batch_end")
     callbacks.fire("on_predict_begin", {})
-    with kept_heap(), kept_modes(net), torch.no_grad():
+    with _heap_for(supply), kept_modes(net), torch.no_grad():
         net.eval()
         for index, batch in enumerate(supply.epoch()):
             for hook in begin:
@@ -188,6 +188,11 @@ def predict(net: nn.Module, supply: Supply, step: Callable[[Batch], Any], callba
                 hook(index, {"outputs": output})
     callbacks.fire("on_predict_end", {})
     return copied.finished()
+
+
+def _heap_for(supply: Supply) -> AbstractContextManager[None]:
+    """A single batch wants no memory twice."""
+    return nullcontext() if supply.steps_per_epoch == 1 else kept_heap()
 
 
 class _TrainingPass:

@@ -25,7 +25,6 @@ from torch.optim.lr_scheduler import ExponentialLR
 from torch.utils.data import DataLoader, Dataset
 
 import easyconv as ec
-from easyconv.files import whole
 
 ROWS, BATCH, EPOCHS, CLASSES = 40, 8, 3, 3
 STEPS = ROWS // BATCH
@@ -129,16 +128,16 @@ class Ends(ec.callbacks.Callback):
 def end_in_save(stop: Any) -> None:
     """Kill the process when it writes a file for the n-th time: after the write, before the name."""
     written = 0
-    rename = whole.os.replace
+    rename = Path.replace
 
-    def replace(*arguments: Any, **options: Any) -> None:
+    def replace(path: Path, target: Any) -> Path:
         nonlocal written
         written += 1
         if written == stop[1]:
             os.kill(os.getpid(), signal.SIGKILL)
-        rename(*arguments, **options)
+        return rename(path, target)
 
-    whole.os.replace = replace  # type: ignore[assignment]
+    Path.replace = replace  # type: ignore[method-assign, assignment]
 
 
 def make_model(case: Case) -> ec.Sequential:

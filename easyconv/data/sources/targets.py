@@ -304,7 +304,10 @@ def _range_hint(value: int, low: int, high: int, classes: int, rule: TargetRule)
     if rule.output_shape and low >= 1 and high == classes:
         return " These labels start at 1: subtract 1."
     if value == -100:
-        return " torch would skip such rows in silence; remove them, or name it: CrossEntropyLoss(ignore_index=-100)."
+        return (
+            " torch would skip such rows in silence: remove them, or say that they are meant to be skipped by another "
+            "number, which is not torch's default: y[y == -100] = -1 and CrossEntropyLoss(ignore_index=-1)."
+        )
     if value < 0:
         return " Remove those rows, or name the label to skip: CrossEntropyLoss(ignore_index=...)."
     if not rule.output_shape:
