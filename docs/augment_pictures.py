@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_sample_images
 
 import easyconv as ec
-from easyconv.data.augment.transform import Position
+from easyconv.augment.transform import Position
 
 FOLDER = Path(__file__).parent / "images" / "augment"
 DRAWS = 6

@@ -14,8 +14,7 @@ from easyconv.training.run_folder import RunFolder
 from easyconv.training.state import StepResult
 
 if TYPE_CHECKING:
-    from easyconv import visualize, zoo
-    from easyconv.data import augment
+    from easyconv import augment, visualize, zoo
     from easyconv.profiling import profile
 
 __all__ = [
@@ -51,14 +50,14 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-also_from("easyconv.data.augment", "easyconv.zoo")
+also_from("easyconv.augment", "easyconv.zoo")
 
 if not TYPE_CHECKING:
     # What a training does not need is imported when somebody asks for it.
     __getattr__, __dir__ = names_on_demand(
         __name__,
         {
-            "augment": "easyconv.data.augment",
+            "augment": "easyconv.augment",
             "profile": "easyconv.profiling",
             "visualize": "easyconv.visualize",
             "zoo": "easyconv.zoo",

@@ -22,7 +22,7 @@ FILES = {
 OPTIONAL = ["torchvision", "torchinfo", "matplotlib", "scipy", "pandas", "sklearn", "torchmetrics", "tensorboard"]
 OPTIONAL += ["PIL", "IPython", "tqdm.notebook", "safetensors", "onnx", "onnxruntime", "onnxscript"]
 OPTIONAL += ["torch._dynamo", "torch._inductor", "statistics"]
-ON_DEMAND = ["easyconv.data.augment.mixing", "easyconv.data.datasets", "easyconv.visualize", "easyconv.zoo"]
+ON_DEMAND = ["easyconv.augment.mixing", "easyconv.data.datasets", "easyconv.visualize", "easyconv.zoo"]
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.augment.ranges import flat
-from easyconv.data.augment.transform import NOTHING, Position, Transform
+from easyconv.augment.ranges import flat
+from easyconv.augment.transform import NOTHING, Position, Transform
 from easyconv.data.pictures.format import PictureFormat
 from easyconv.data.pictures.reading import read_picture
 from easyconv.data.sources.convert import is_picture

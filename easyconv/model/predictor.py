@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from easyconv.arguments import check_flag, check_integer, checked_keywords
+from easyconv.augment.views import as_views
 from easyconv.callbacks.progress import Verbosity, progress_callbacks
-from easyconv.data.augment.views import as_views
 from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import DEFAULT_BATCH_SIZE, Source, make_source

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from easyconv.data.augment.transform import Transform
+from easyconv.augment.transform import Transform
 from easyconv.data.pictures.format import PictureFormat
 from easyconv.data.preprocessing import PictureTransform, Preprocessing
 from easyconv.metrics.base import Mean, Metric

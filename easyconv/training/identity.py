@@ -105,7 +105,7 @@ def _same_layer(before: str, now: str) -> bool:
 def _words_of(layer: str) -> tuple[list[str], dict[str, str]]:
     """What stands in ``Conv2d(1, 4, kernel_size=(3, 3))`` without a name, and what has one."""
     kind, _, inside = layer.partition("(")
-    parts = _COMMA.split(inside.removesuffix(")"))
+    parts = [part for part in _COMMA.split(inside.removesuffix(")")) if part]
     named = dict(part.split("=", 1) for part in parts if "=" in part)
     return [kind, *(part for part in parts if "=" not in part)], named
 

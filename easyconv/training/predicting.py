@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from easyconv.data.augment.views import Views
+from easyconv.augment.views import Views
 from easyconv.data.sources.make import Source
 from easyconv.data.sources.pipeline import Pipeline
 from easyconv.errors import ArgumentError

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from easyconv.data.augment.views import Views
+from easyconv.augment.views import Views
 from easyconv.data.sources.class_weights import class_weights
 from easyconv.data.sources.inputs import check_inputs, finish_inputs
 from easyconv.data.sources.make import Source

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.augment.views import Views
+from easyconv.augment.views import Views
 from easyconv.data.sources.batch import Batch
 from easyconv.errors import ArgumentError
 from easyconv.nested import leaves, map_tree
@@ -35,7 +35,7 @@ def averaged(
 
     Examples
     --------
-    >>> from easyconv.data.augment.views import FlipViews
+    >>> from easyconv.augment.views import FlipViews
     >>> first_pixel = averaged(lambda batch: batch.x[:, 0, 0, :1], FlipViews())
     >>> first_pixel(Batch(torch.tensor([[[[1.0, 3.0]]]])))
     tensor([[2.]])

@@ -20,6 +20,7 @@ from torch.utils.data import WeightedRandomSampler as Weighted
 
 import easyconv as ec
 from easyconv.data.sources.keyed import _init_worker
+from easyconv.training.identity import differences
 
 EPOCHS = 3
 Make = Callable[[], dict[str, Any]]
@@ -974,3 +975,30 @@ def test_tensors_of_a_dataset_are_gathered_either_way(tmp_path: Path) -> None:
         return model, model.fit(given, epochs=1, seed=1, verbose=0)
 
     assert same_runs(run(1), run(0))
+
+
+# --- another version of torch -----------------------------------------------------------------------------------------
+
+SAYS_MORE = "BatchNorm2d(4, eps=1e-05, momentum=0.1, affine=True, {}track_running_stats=True)"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "same"),
+    [
+        (SAYS_MORE.format("bias=True, "), SAYS_MORE.format(""), True),
+        (SAYS_MORE.format(""), SAYS_MORE.format("new_word=3, "), True),
+        ("Conv2d(1, 4, kernel_size=(3, 3), stride=(1, 1))", "Conv2d(1, 4, kernel_size=(3, 3), stride=(2, 2))", False),
+        ("Conv2d(1, 4, kernel_size=(3, 3))", "Conv2d(1, 4, kernel_size=(3, 3), padding=(1, 1))", False),
+        ("Conv2d(1, 4, kernel_size=(3, 3), bias=False)", "Conv2d(1, 4, kernel_size=(3, 3))", False),
+        ("Dropout(p=0.5, inplace=False)", "Dropout(p=0.3, inplace=False)", False),
+        ("ReLU()", "ReLU(inplace=True)", False),
+        ("ReLU()", "ReLU(inplace=False)", True),
+        ("GELU(approximate='none')", "GELU()", True),
+        ("GELU(approximate='tanh')", "GELU()", False),
+        ("Lambda(square)", "Lambda(relu)", False),
+        ("OwnLayer(width=3)", "OwnLayer()", False),
+    ],
+)
+def test_what_another_version_of_torch_leaves_out_is_no_difference(before: str, now: str, same: bool) -> None:
+    found = differences({"layer": {"a": before}}, {"layer": {"a": now}})
+    assert found == ([] if same else [f"layer, a: {before} in the run, {now} now"])

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from easyconv.arguments import check_integer
-from easyconv.data.augment.normalization import Normalize
-from easyconv.data.augment.ranges import check_calm, check_normalized_alike, check_range, flat, moves_pixels
-from easyconv.data.augment.transform import Compose, Position, Transform, as_transform
+from easyconv.augment.normalization import Normalize
+from easyconv.augment.ranges import check_calm, check_normalized_alike, check_range, flat, moves_pixels
+from easyconv.augment.transform import Compose, Position, Transform, as_transform
 from easyconv.data.class_names import checked_names
 from easyconv.data.datasets.facts import Facts
 from easyconv.data.datasets.rows import chosen_rows

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from easyconv.arguments import check_number
-from easyconv.data.augment.transform import as_transform
+from easyconv.augment.transform import as_transform
 from easyconv.data.class_names import check_numbering
 from easyconv.data.datasets.split import Split
 from easyconv.data.sources.splits import class_codes, split_indices

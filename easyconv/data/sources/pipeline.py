@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from easyconv.data.augment.crops import CenterCrop
-from easyconv.data.augment.transform import Compose, Position, Transform
-from easyconv.data.augment.views import FiveCrop, TenCrop, Views
+from easyconv.augment.crops import CenterCrop
+from easyconv.augment.transform import Compose, Position, Transform
+from easyconv.augment.views import FiveCrop, TenCrop, Views
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.inputs import check_inputs, finish_inputs
 from easyconv.data.sources.rules import InputRule

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import easyconv as ec
-from easyconv.data.augment.transform import Position
+from easyconv.augment.transform import Position
 from easyconv.errors import DataError, DataTypeError, EmptyDataError
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 TRANSFORMS = {
     name: thing
     for name in ec.augment.__all__

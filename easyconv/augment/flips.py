@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from easyconv.arguments import check_number
-from easyconv.data.augment.transform import GeometricTransform, Position
+from easyconv.augment.transform import GeometricTransform, Position
 from easyconv.errors import StateError
 
 __all__ = ["AlternatingFlip", "RandomHorizontalFlip", "RandomVerticalFlip"]

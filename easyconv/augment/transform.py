@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from easyconv.data.augment.targets import Motion, has_moving, map_moving
+from easyconv.augment.targets import Motion, has_moving, map_moving
 from easyconv.errors import ArgumentTypeError, DataError, DataTypeError, EmptyDataError, LengthError
 from easyconv.nested import leaves
 from easyconv.seed import kept_random_state
@@ -179,7 +179,7 @@ class Compose(Transform):
 
     Examples
     --------
-    >>> from easyconv.data.augment import CenterCrop, Normalize
+    >>> from easyconv.augment import CenterCrop, Normalize
     >>> Compose(CenterCrop(2), Normalize([0.5], [0.5]))(torch.ones(1, 1, 4, 4)).flatten()
     tensor([1., 1., 1., 1.])
     """

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from easyconv.arguments import check_integer, check_number
-from easyconv.data.augment.erasing import Box
-from easyconv.data.augment.targets import has_moving
-from easyconv.data.augment.transform import Position, Transform
+from easyconv.augment.erasing import Box
+from easyconv.augment.targets import has_moving
+from easyconv.augment.transform import Position, Transform
 from easyconv.errors import DataError, LabelError, StateError
 
 __all__ = ["CutMix", "MixUp"]

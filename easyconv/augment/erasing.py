@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from easyconv.arguments import check_number
-from easyconv.data.augment.checks import check_pair, check_range
-from easyconv.data.augment.draws import drawn_extents
-from easyconv.data.augment.transform import ImageTransform
+from easyconv.augment.checks import check_pair, check_range
+from easyconv.augment.draws import drawn_extents
+from easyconv.augment.transform import ImageTransform
 from easyconv.errors import ArgumentError
 
 __all__ = ["Box", "Cutout", "RandomErasing"]

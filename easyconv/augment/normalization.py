@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from easyconv.arguments import check_number
-from easyconv.data.augment.transform import Position, Transform
+from easyconv.augment.transform import Position, Transform
 from easyconv.errors import ArgumentError, ArgumentTypeError, DataError, StateError
 
 __all__ = ["Denormalize", "Normalize"]

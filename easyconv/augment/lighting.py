@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from easyconv.arguments import check_number
-from easyconv.data.augment.transform import ImageTransform
+from easyconv.augment.transform import ImageTransform
 from easyconv.errors import ArgumentError, DataError, StateError
 
 __all__ = ["PCALighting"]

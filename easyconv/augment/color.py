@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from easyconv.arguments import check_number
-from easyconv.data.augment.checks import check_range
-from easyconv.data.augment.draws import uniform
-from easyconv.data.augment.transform import ImageTransform
+from easyconv.augment.checks import check_range
+from easyconv.augment.draws import uniform
+from easyconv.augment.transform import ImageTransform
 from easyconv.errors import ArgumentError, DataError
 
 __all__ = ["ColorJitter"]

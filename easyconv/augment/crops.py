@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from easyconv.arguments import check_choice, check_flag
-from easyconv.data.augment.checks import check_pair, check_range
-from easyconv.data.augment.draws import drawn_extents
-from easyconv.data.augment.geometry import forward_points, sample, to_matrix
-from easyconv.data.augment.transform import GeometricTransform, Position
+from easyconv.augment.checks import check_pair, check_range
+from easyconv.augment.draws import drawn_extents
+from easyconv.augment.geometry import forward_points, sample, to_matrix
+from easyconv.augment.transform import GeometricTransform, Position
 from easyconv.errors import ArgumentError, DataError
 
 __all__ = ["CenterCrop", "RandomCrop", "RandomResizedCrop", "Resize", "crops_of"]

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from easyconv.data.augment.checks import check_pair
-from easyconv.data.augment.crops import crops_of
-from easyconv.data.augment.transform import Position, Transform, as_transform, check_images
+from easyconv.augment.checks import check_pair
+from easyconv.augment.crops import crops_of
+from easyconv.augment.transform import Position, Transform, as_transform, check_images
 from easyconv.errors import ArgumentError, ArgumentTypeError, DataError
 from easyconv.names import look_up
 

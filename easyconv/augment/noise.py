@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from easyconv.arguments import check_number
-from easyconv.data.augment.checks import check_pair, check_range
-from easyconv.data.augment.draws import uniform
-from easyconv.data.augment.transform import ImageTransform
+from easyconv.augment.checks import check_pair, check_range
+from easyconv.augment.draws import uniform
+from easyconv.augment.transform import ImageTransform
 from easyconv.errors import ArgumentError, DataError
 
 __all__ = ["GaussianBlur", "GaussianNoise"]

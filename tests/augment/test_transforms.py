@@ -14,8 +14,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
 import easyconv as ec
-from easyconv.data.augment import color, geometry, noise, policies, warping
-from easyconv.data.augment.transform import Position, as_transform
+from easyconv.augment import color, geometry, noise, policies, warping
+from easyconv.augment.transform import Position, as_transform
 from easyconv.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -715,7 +715,7 @@ def test_views():
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(ten, tv.ten_crop(X, [10, 12]), strict=True))
     five = ec.augment.FiveCrop((10, 12))(X)
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(five, tv.five_crop(X, [10, 12]), strict=True))
-    from easyconv.data.augment.views import as_views
+    from easyconv.augment.views import as_views
 
     views = as_views([ec.augment.CenterCrop(24), lambda images: images + 1])(X)
     assert torch.equal(views[1], X + 1)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from easyconv.arguments import check_number
-from easyconv.data.augment.checks import check_range, check_spread
-from easyconv.data.augment.draws import uniform
-from easyconv.data.augment.geometry import forward_points, inverse, sample, to_matrix
-from easyconv.data.augment.transform import GeometricTransform, Position
+from easyconv.augment.checks import check_range, check_spread
+from easyconv.augment.draws import uniform
+from easyconv.augment.geometry import forward_points, inverse, sample, to_matrix
+from easyconv.augment.transform import GeometricTransform, Position
 from easyconv.errors import ArgumentError
 
 __all__ = ["RandomAffine", "RandomPerspective", "RandomRotation"]

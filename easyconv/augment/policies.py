@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from easyconv.arguments import check_integer
-from easyconv.data.augment.targets import has_moving
-from easyconv.data.augment.transform import ImageTransform, Position
+from easyconv.augment.targets import has_moving
+from easyconv.augment.transform import ImageTransform, Position
 from easyconv.errors import ArgumentError, DataError
 
 __all__ = ["RandAugment"]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from easyconv.arguments import check_number
-from easyconv.data.augment.transform import Compose, Position, Transform, as_transform
+from easyconv.augment.transform import Compose, Position, Transform, as_transform
 from easyconv.errors import DataError
 from easyconv.nested import leaves, map_tree
 
@@ -34,7 +34,7 @@ class RandomApply(Transform):
 
     Examples
     --------
-    >>> from easyconv.data.augment import GaussianBlur
+    >>> from easyconv.augment import GaussianBlur
     >>> RandomApply(GaussianBlur(3), p=0.2)(torch.rand(4, 3, 16, 16)).shape
     torch.Size([4, 3, 16, 16])
     """

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from easyconv.data.augment.chance import RandomApply
-from easyconv.data.augment.normalization import Normalize
-from easyconv.data.augment.transform import Compose, Foreign, GeometricTransform, ImageTransform, Transform
+from easyconv.augment.chance import RandomApply
+from easyconv.augment.normalization import Normalize
+from easyconv.augment.transform import Compose, Foreign, GeometricTransform, ImageTransform, Transform
 from easyconv.errors import ArgumentError
 
 __all__ = ["check_calm", "check_normalized_alike", "check_range", "flat", "moves_pixels"]
@@ -117,7 +117,7 @@ def moves_pixels(transform: Transform) -> bool:
 
     Examples
     --------
-    >>> from easyconv.data.augment.flips import RandomHorizontalFlip
+    >>> from easyconv.augment.flips import RandomHorizontalFlip
     >>> moves_pixels(Compose(RandomHorizontalFlip())), moves_pixels(Normalize([0], [1]))
     (True, False)
     """
