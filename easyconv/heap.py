@@ -88,11 +88,16 @@ _HEAP = _Heap()
 @cache
 def _libc() -> ctypes.CDLL | None:
     """The C library, where it is glibc and the user has not set its thresholds."""
-    settings = [*os.environ, os.environ.get("GLIBC_TUNABLES", "")]
-    if not sys.platform.startswith("linux") or any("_threshold" in setting.lower() for setting in settings):
+    if not sys.platform.startswith("linux") or _thresholds_are_set():
         return None
     libc = ctypes.CDLL(None)
     return libc if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim") else None
+
+
+def _thresholds_are_set() -> bool:
+    """Whether the environment sets them."""
+    variables = os.environ.keys() & {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
+    return bool(variables) or "_threshold" in os.environ.get("GLIBC_TUNABLES", "")
 
 
 def _set(libc: ctypes.CDLL, *, mmap: int, trim: int) -> None:

@@ -97,7 +97,7 @@ def trained(**environment):
 
 @glibc
 def test_a_step_asks_the_system_for_no_memory_and_all_is_given_back():
-    found = trained()
+    found = trained(PRICE_THRESHOLD="3")  # of another program's
     assert found["faults"] < 200
     assert found["grown"] > 30
     assert found["left"] < found["grown"] / 2 + 10
