@@ -16,7 +16,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _NEVER, _LARGEST = -1, 1 << 30
 _USUAL_MMAP, _USUAL_TRIM = 32 << 20, 64 << 20
 """What glibc raises the thresholds to, at most, by itself."""
-_LEAST_SECONDS, _LEAST_TIMES = 1.0, 50
+_LEAST_SECONDS, _LEAST_TIMES = 1.0, 200
 
 
 @contextmanager
@@ -33,9 +33,9 @@ def kept_heap() -> Iterator[None]:
 
     Notes
     -----
-    Blocks may be nested, and run in several threads: the last one to end gives back. To give back takes time, and more
-    where a program has freed many small things. So it is done after a second at least, and only if it last took less
-    than a fiftieth of the time since.
+    Blocks may be nested, and run in several threads: the last one to end gives back. To give back takes time, more
+    where a program has freed many small things, and the next run has to ask for it all again. So it is done after a
+    second at least, and only if it took less than a two-hundredth of that time when it was last done.
 
     Examples
     --------
