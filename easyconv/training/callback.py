@@ -301,8 +301,10 @@ def _overrides(callback: Callback, name: str) -> bool:
 def _warn_of_misspelt_events(callback: Callback) -> None:
     events = [name for name in vars(Callback) if name.startswith("on_")]
     for name in dir(type(callback)):
-        near = difflib.get_close_matches(name, events, n=1, cutoff=0.85) if name.startswith("on_") else []
-        if near and name not in events:
+        if not name.startswith("on_") or name in events:
+            continue
+        near = difflib.get_close_matches(name, events, n=1, cutoff=0.85)
+        if near:
             warn_user(
                 f"{type(callback).__name__}.{name} is no event and will never be called. Did you mean {near[0]!r}?"
             )
