@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from easyconv import arithmetic, callbacks, data, errors, layers, losses, metrics, optim
 from easyconv.layers import ConvBlock, InceptionA, Parallel, Residual
-from easyconv.measure import count_parameters, multiply_adds, output_shape, receptive_field
 from easyconv.model import Model, Sequential, load
 from easyconv.names import names_on_demand
 from easyconv.saving.catalogue import also_from
@@ -15,6 +14,7 @@ from easyconv.training.state import StepResult
 
 if TYPE_CHECKING:
     from easyconv import augment, visualize, zoo
+    from easyconv.measure import count_parameters, multiply_adds, output_shape, receptive_field
     from easyconv.profiling import profile
 
 __all__ = [
@@ -58,7 +58,11 @@ if not TYPE_CHECKING:
         __name__,
         {
             "augment": "easyconv.augment",
+            "count_parameters": "easyconv.measure",
+            "multiply_adds": "easyconv.measure",
+            "output_shape": "easyconv.measure",
             "profile": "easyconv.profiling",
+            "receptive_field": "easyconv.measure",
             "visualize": "easyconv.visualize",
             "zoo": "easyconv.zoo",
         },

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,12 @@ from easyconv.layers.initializers import InitLike, initialize, make_init
 from easyconv.layers.keeping import call
 from easyconv.layers.lazy import is_built, require_built
 from easyconv.layers.trace import FORWARD_ERRORS, explain
-from easyconv.measure import count_parameters
 from easyconv.model.reserved import check_name_is_free, is_read_only
 from easyconv.names import suggest
 from easyconv.nested import map_tree
-from easyconv.summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from easyconv.summary import Summary
 
 __all__ = ["Buildable"]
 
@@ -189,10 +190,12 @@ class Buildable(nn.Module):
         NotBuiltError
             When sizes are not known yet.
         """
+        from easyconv.measure import count_parameters
+
         self._complete("count_params()")
         return count_parameters(self, trainable=trainable)
 
-    def summary(self, *, input_shape: Any = None, depth: int = 3) -> Summary:
+    def summary(self, *, input_shape: Any = None, depth: int = 3) -> "Summary":
         """Print a table of the layers: shapes, parameters, multiply-adds, receptive fields.
 
         Parameters
@@ -212,6 +215,8 @@ class Buildable(nn.Module):
         NotBuiltError
             When nobody has said yet what the inputs look like.
         """
+        from easyconv.summary import summarize
+
         if input_shape is not None:
             self.build(input_shape)
         self._complete("summary()")

@@ -20,7 +20,6 @@ from easyconv.errors import StateError
 from easyconv.layers.freezing import frozen_but, is_frozen
 from easyconv.layers.heads import heads_of
 from easyconv.layers.initializers import InitLike
-from easyconv.model.batch_size import chosen_batch_size
 from easyconv.model.consistency import check_classes, check_fitting, warn_of_other_scale
 from easyconv.model.predictor import Callbacks, listeners, one_batch
 from easyconv.model.savable import Savable
@@ -132,7 +131,7 @@ class Model(Savable):
             it (CUDA from compute capability 8.0, CPUs with AMX or AVX-512 BF16) and fp32 elsewhere.
         jit : bool, default False
             Compile net and loss with ``torch.compile``, once for training and once for evaluation: the second batch of
-            either takes long.
+            either takes long. On CUDA the code is replayed from CUDA graphs, unless ``accumulate`` is given.
         clip_norm : float, optional
             Largest norm of all gradients together.
         clip_value : float, optional
@@ -298,6 +297,8 @@ class Model(Savable):
                 epochs, initial_epoch, steps_per_epoch, validation_steps, validation_freq, seed, on_oom
             )
             if isinstance(batch_size, str):
+                from easyconv.model.batch_size import chosen_batch_size
+
                 known = None if folder is None else folder.batch_size
                 batch_size = known or chosen_batch_size(
                     self, x, y, word=batch_size, held_out=validation_split, verbose=verbose

@@ -1,16 +1,16 @@
 """The forward pass, the loss and their backward pass as compiled code (``compile(jit=True)``)."""
 
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from easyconv.nested import leaves, rows_of
 from easyconv.notices import warn_user
-from easyconv.training.state import Computation
+from easyconv.training.state import Computation, Recipe
 
-__all__ = ["CompiledComputation"]
+__all__ = ["CompiledComputation", "can_replay"]
 
 
 class CompiledComputation:
@@ -21,10 +21,17 @@ class CompiledComputation:
     to compile for it would take longer than it ever saves. So is the very first batch, in which lazy parts become what
     they stay. Where the net or the loss cannot be compiled, a warning says so and training goes on without.
 
+    With CUDA graphs the kernels of a batch are recorded once, forward and backward, and replayed as one from then on.
+    What a replay gives lies where the one before has put it; hence the results are copied, for metrics, callbacks and
+    the watch over finite losses look at them when the next batch is at work. Gradients are not: the optimizer takes
+    them before that, unless they wait for those of other batches (see `can_replay`).
+
     Parameters
     ----------
     computation : callable
         Inputs, targets and weights to the output, the loss and the losses of several outputs.
+    cuda_graphs : bool, default False
+        Whether the code is replayed from CUDA graphs.
 
     Attributes
     ----------
@@ -34,52 +41,96 @@ class CompiledComputation:
         What there is code for: the form of a batch, and its largest number of rows.
     """
 
-    def __init__(self, computation: Computation) -> None:
+    def __init__(self, computation: Computation, *, cuda_graphs: bool = False) -> None:
         self.plain = computation
+        self.cuda_graphs = cuda_graphs
         self._fast: Computation | None = None
-        self._compile: Callable[..., Computation] | None = torch.compile
         self._whole = True
+        self._in_vain = False
         self.shapes: dict[Hashable, int] = {}
 
     def __call__(self, x: Any, y: Any, weight: Tensor | None) -> tuple[Any, Tensor, Any]:
         """Output, loss, and losses of several outputs."""
-        if self._compile is None:
+        if self._in_vain:
             return self.plain(x, y, weight)
         if self._fast is None:
-            self._fast = self._compile(self.plain, fullgraph=self._whole, dynamic=False)
+            self._fast = self._made_fast()
             return self.plain(x, y, weight)
         form, rows = _form(x, y, weight), rows_of(x)
         if rows < self.shapes.get(form, 0):
             return self.plain(x, y, weight)
         try:
-            found = self._fast(x, y, weight)
+            found = _replayed(self._fast, x, y, weight) if self.cuda_graphs else self._fast(x, y, weight)
         except Exception as error:
+            if self.cuda_graphs and _is_of_cuda_graphs(error):
+                return self._without_cuda_graphs(error)(x, y, weight)
             if not _is_the_compilers(error):
                 raise
             return self._otherwise(error)(x, y, weight)
         self.shapes[form] = rows
         return found
 
+    def give_up_cuda_graphs(self) -> None:
+        """Go on with compiled code that leaves gradients alone: more than one batch, or part of one, will add to them.
+
+        The code is compiled anew.
+        """
+        if self.cuda_graphs:
+            self.cuda_graphs, self._fast = False, None
+            self.shapes.clear()
+
+    def _made_fast(self) -> Computation:
+        mode = "reduce-overhead" if self.cuda_graphs else None
+        return torch.compile(self.plain, fullgraph=self._whole, dynamic=False, mode=mode)
+
+    def _without_cuda_graphs(self, error: Exception) -> Computation:
+        self.give_up_cuda_graphs()
+        warn_user(
+            "compile(jit=True): CUDA graphs cannot be used here, training goes on with compiled code without them. "
+            f"torch says: {_first_line(error)}"
+        )
+        return self
+
     def _otherwise(self, error: Exception) -> Computation:
         """What is called where the compiler has failed: parts of the net compiled, or none."""
         reason = _first_line(error)
         if self._whole and isinstance(error, torch._dynamo.exc.Unsupported):
-            self._whole, self._fast = False, torch.compile(self.plain, dynamic=False)
+            self._whole = False
+            self._fast = self._made_fast()
             warn_user(
                 "compile(jit=True): the net and its loss cannot be compiled as one, so they are in parts, which gains "
                 f"less. torch says: {reason}"
             )
             return self
-        self._compile = self._fast = None
+        self._in_vain, self._fast = True, None
         hint = ". Install a C++ compiler (g++, clang or MSVC)." if "ompiler" in reason else ""
         warn_user(f"compile(jit=True) has no effect here, training goes on uncompiled. torch says: {reason}{hint}")
         return self.plain
+
+
+def can_replay(recipe: Recipe) -> bool:
+    """Whether a recipe lets CUDA graphs be replayed: on CUDA, where every batch has the gradients to itself.
+
+    A replay writes its gradients where those of the batch before still wait with ``accumulate``. torch notices it late
+    or never: https://github.com/pytorch/pytorch/issues/169545.
+    """
+    return recipe.device.type == "cuda" and recipe.accumulate == 1
+
+
+def _replayed(code: Computation, x: Any, y: Any, weight: Tensor | None) -> tuple[Any, Tensor, Any]:
+    torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+    found = code(x, y, weight)
+    return cast(tuple[Any, Tensor, Any], torch.utils._pytree.tree_map_only(Tensor, torch.clone, found))
 
 
 def _form(x: Any, y: Any, weight: Tensor | None) -> Hashable:
     """What code depends on, besides the rows: shapes, types, and whether gradients are wanted."""
     shapes = tuple((name, leaf.shape[1:], leaf.dtype) for name, leaf in leaves((x, y, weight)) if leaf is not None)
     return torch.is_grad_enabled(), shapes
+
+
+def _is_of_cuda_graphs(error: Exception) -> bool:
+    return type(error) is RuntimeError and "CUDAGraph" in str(error)
 
 
 def _is_the_compilers(error: Exception) -> bool:

@@ -22,7 +22,7 @@ from easyconv.training import loop
 from easyconv.training.advice import warn_of_idle_optimizer, warn_of_untrained_layers
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.callback import CallbackList
-from easyconv.training.compiling import CompiledComputation
+from easyconv.training.compiling import CompiledComputation, can_replay
 from easyconv.training.finite import FiniteWatch
 from easyconv.training.history import History
 from easyconv.training.identity import settings_of
@@ -283,7 +283,9 @@ class Session:
         """A new run, with what earlier calls have left."""
         compute = computation(net, loss_function(self.recipe, overrides))
         if self.recipe.jit:
-            compute = self._compiled = self._compiled or CompiledComputation(compute)
+            compute = self._compiled = self._compiled or CompiledComputation(
+                compute, cuda_graphs=can_replay(self.recipe)
+            )
         self.recipe.objective.to(self.recipe.device)
         return Run(
             net=net,

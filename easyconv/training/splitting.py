@@ -19,6 +19,7 @@ from easyconv.data.sources.batch import Batch, batch_size_of
 from easyconv.nested import map_tree
 from easyconv.notices import warn_user
 from easyconv.seed import derive, seed_for
+from easyconv.training.compiling import CompiledComputation
 from easyconv.training.state import Run, StepResult
 from easyconv.training.supply import STEP
 
@@ -119,6 +120,8 @@ def _begin_again(run: Run) -> None:
     device = run.recipe.device
     _forget(run)
     run.finite.once_more()
+    if isinstance(run.compute, CompiledComputation):
+        run.compute.give_up_cuda_graphs()
     if run.seed is not None:
         seed_for(device, derive(run.seed, STEP, run.progress.steps))
     # The error and the frames of the net hold one another, and those hold what was computed.

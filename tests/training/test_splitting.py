@@ -313,7 +313,7 @@ def test_memory_is_given_back_before_the_next_try(monkeypatch: pytest.MonkeyPatc
         device = torch.device("cuda")
 
     class Run:
-        recipe, parameters, seed = Recipe, [], None
+        recipe, parameters, seed, compute = Recipe, [], None, None
 
         class finite:  # noqa: N801
             once_more = staticmethod(lambda: None)
