@@ -16,7 +16,7 @@ from torch._functorch.aot_autograd import make_boxed_func
 
 import easyconv as ec
 from easyconv.errors import EasyconvWarning, NonFiniteLossError
-from easyconv.training import compiling, finite, session
+from easyconv.training import compiling, equipment, finite
 from easyconv.training.compiling import can_replay
 
 ROWS, BATCH, CLASSES = 44, 8, 3  # the last batch has 4 rows
@@ -72,7 +72,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replays]:
     torch._dynamo.reset()
     monkeypatch.setattr(torch, "compile", found.compile)
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", found.begin_step)
-    monkeypatch.setattr(session, "can_replay", lambda recipe: recipe.accumulate == 1)
+    monkeypatch.setattr(equipment, "can_replay", lambda recipe: recipe.accumulate == 1)
     yield found
     torch._dynamo.reset()
 
@@ -186,7 +186,7 @@ def test_gradients_that_wait_for_others_are_not_written_over(replays: Replays) -
 
 
 def test_why_gradients_may_not_wait(replays: Replays, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "can_replay", lambda recipe: True)
+    monkeypatch.setattr(equipment, "can_replay", lambda recipe: True)
     fast, plain = conv_net(accumulate=2), conv_net(jit=False, accumulate=2)
     fitted(plain)
     try:

@@ -878,7 +878,7 @@ def test_all_is_given_back_after_an_error(tmp_path: Path, hook: str) -> None:
 
 def test_a_batch_size_that_was_chosen_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = iter([4, 16])
-    monkeypatch.setattr("easyconv.model.model.chosen_batch_size", lambda *arguments, **options: next(chosen))
+    monkeypatch.setattr("easyconv.model.batch_size.chosen_batch_size", lambda *arguments, **options: next(chosen))
     whole = train(tmp_path / "whole", batch_size=4)
     train(tmp_path / "run", batch_size="auto", stop=(1, 1))
     assert same_runs(train(tmp_path / "run", batch_size="auto"), whole)
