@@ -60,11 +60,14 @@ def suggest(name: str, known: Iterable[str]) -> str:
     --------
     >>> suggest("Adm", ["adam", "sgd"])
     "Did you mean 'adam'?"
+    >>> suggest("Conv2d", ["Conv1D", "Conv2D"])
+    "Did you mean 'Conv2D'?"
     >>> suggest("zzz", ["adam", "sgd"])
     "Choose one of 'adam', 'sgd'."
     """
     by_key = {normalize(candidate): candidate for candidate in known}
-    near = _nearest(normalize(name), by_key)
+    key = normalize(name)
+    near = [key] if key in by_key else _nearest(key, by_key)
     if near:
         return f"Did you mean {' or '.join(repr(by_key[key]) for key in near)}?"
     if not by_key:

@@ -902,7 +902,7 @@ MAKING = [
         AttributeError,
         (
             "easyconv.layers has no layer 'Conv2d'.",
-            "Did you mean 'Conv1D' or 'Conv3D' or 'Conv2D'?",
+            "Did you mean 'Conv2D'?",
         ),
     ),
     Case(

@@ -175,3 +175,56 @@ def test_what_the_first_layer_gets_as_it_is_still_has_to_fit():
     late[4, 0] = 10
     with pytest.raises(ec.errors.DataError, match=r"from 0 to 9.*got 10.*row 4"):
         ec.Model(table).predict(late, verbose=0)
+
+
+class SizesThatChange(torch.utils.data.IterableDataset):
+    """Batches of pictures with a label, or a row of numbers, for each pixel; every batch has another size."""
+
+    def __init__(self, *sizes, label_size=None, numbers=False):
+        self.sizes, self.label_size, self.numbers = sizes, label_size, numbers
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(0)
+        for size in self.sizes:
+            side = self.label_size or size
+            y = torch.randint(0, 5, (4, side, side), generator=generator)
+            x = torch.rand(4, 3, size, size, generator=generator)
+            yield x, functional.one_hot(y, 5).movedim(3, 1).float() if self.numbers else y
+
+
+def net_of_maps(loss):
+    torch.manual_seed(0)
+    model = ec.Sequential(
+        [ec.layers.Conv2D(8, 3, padding="same"), ec.layers.Activation("relu"), ec.layers.Conv2D(5, 1)]
+    )
+    model.build((3, 16, 16))
+    model.compile("sgd", loss, lr=0.1, device="cpu", channels_last=False)
+    return model
+
+
+@pytest.mark.parametrize(("loss", "numbers"), [("cross_entropy", False), ("mse", True), ("bce", True)])
+def test_batches_of_pictures_and_maps_may_differ_in_size(loss, numbers):
+    model, data = net_of_maps(loss), SizesThatChange(16, 24, 9, numbers=numbers)
+    plain = copy.deepcopy(list(model))
+    optimizer = torch.optim.SGD(nn.Sequential(*plain).parameters(), lr=0.1)
+    function = {"mse": nn.MSELoss(), "bce": nn.BCEWithLogitsLoss()}.get(loss, nn.CrossEntropyLoss())
+    for x, y in data:
+        optimizer.zero_grad()
+        function(nn.Sequential(*plain)(x), y).backward()
+        optimizer.step()
+    model.fit(torch.utils.data.DataLoader(data, batch_size=None), epochs=1, verbose=0)
+    for mine, theirs in zip(model.parameters(), nn.Sequential(*plain).parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert model.evaluate(torch.utils.data.DataLoader(data, batch_size=None), verbose=0) > 0
+
+
+@pytest.mark.parametrize(("loss", "numbers"), [("cross_entropy", False), ("mse", True)])
+def test_maps_of_another_size_than_the_output_are_still_refused(loss, numbers):
+    first, later = (
+        SizesThatChange(16, label_size=8, numbers=numbers),
+        SizesThatChange(16, 24, label_size=16, numbers=numbers),
+    )
+    with pytest.raises(ec.errors.DataError, match=r"16, 16\).*8, 8\)"):
+        net_of_maps(loss).fit(torch.utils.data.DataLoader(first, batch_size=None), verbose=0)
+    with pytest.raises(ec.errors.EasyconvError, match=r"The loss .* \(4, 5, 24, 24\).*16, 16"):
+        net_of_maps(loss).fit(torch.utils.data.DataLoader(later, batch_size=None), verbose=0)

@@ -35,17 +35,6 @@ def load(root: Path) -> ec.data.Splits:
     return ec.data.load("cifar10", root=root)
 
 
-def triangle(model: ec.Model, peak: float, steps: int) -> ec.callbacks.Callback:
-    """A learning rate that rises to its peak over a fifth of the steps, and falls to zero over the others."""
-    count = iter(range(steps))
-
-    def set_rate(batch: int, logs: dict[str, float] | None = None) -> None:
-        done = (next(count) + 1) / (steps + 1)
-        ec.optim.set_lr(model.optimizer, peak * min(done / 0.2, (1 - done) / 0.8))
-
-    return ec.callbacks.LambdaCallback(on_train_batch_begin=set_rate)
-
-
 def make_cnn() -> ec.Model:
     """The course's: two convolutions and a wide dense layer, with dropout."""
     model = ec.zoo.cifar_cnn()
@@ -78,14 +67,14 @@ PLANS = {"cnn": Plan(make_cnn, 9, 128, peak=0.002), "vgg": Plan(make_vgg, 9, 256
 def train(plan: Plan, data: ec.data.Splits) -> ec.Model:
     """Train a net; the test images only show how far it has come."""
     model = plan.make()
-    steps = plan.epochs * -(-len(data.train) // plan.batch_size)
+    triangle = ec.callbacks.OneCycle(plan.peak, rise=0.2, anneal="linear", cycle_momentum=False)
     model.fit(
         data.train,
         batch_size=plan.batch_size,
         epochs=plan.epochs,
         validation_data=data.test,
         validation_batch_size=500,
-        callbacks=[triangle(model, plan.peak, steps)],
+        callbacks=triangle,
         seed=0,
     )
     return model

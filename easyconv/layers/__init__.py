@@ -92,21 +92,28 @@ __all__ = [
 ]
 
 _KERAS_NAMES = {
+    "Add": "Residual",
     "AveragePooling1D": "AvgPool1D",
     "AveragePooling2D": "AvgPool2D",
     "AveragePooling3D": "AvgPool3D",
     "BatchNormalization": "BatchNorm",
+    "Concatenate": "Parallel",
     "Conv2DTranspose": "ConvTranspose2D",
+    "ELU": 'Activation("elu")',
     "GlobalAveragePooling1D": "GlobalAvgPool1D",
     "GlobalAveragePooling2D": "GlobalAvgPool2D",
     "GlobalMaxPooling1D": "GlobalMaxPool1D",
     "GlobalMaxPooling2D": "GlobalMaxPool2D",
     "GroupNormalization": "GroupNorm",
     "LayerNormalization": "LayerNorm",
+    "LeakyReLU": 'Activation("leaky_relu")',
     "MaxPooling1D": "MaxPool1D",
     "MaxPooling2D": "MaxPool2D",
     "MaxPooling3D": "MaxPool3D",
+    "PReLU": 'Activation("prelu")',
+    "ReLU": 'Activation("relu")',
     "SeparableConv2D": "ConvBlock(..., separable=True)",
+    "Softmax": 'Activation("softmax")',
     "SpatialDropout2D": "Dropout2D",
     "UpSampling2D": "Upsample",
     "ZeroPadding2D": "ZeroPad2D",
@@ -114,9 +121,17 @@ _KERAS_NAMES = {
 
 
 def __getattr__(name: str) -> object:
-    hint = ""
+    raise AttributeError(f"easyconv.layers has no layer {name!r}.{_hint(name)}")
+
+
+def _hint(name: str) -> str:
+    from torch import nn
+
     if name in _KERAS_NAMES:
-        hint = f" Keras's {name} is {_KERAS_NAMES[name]} here."
-    elif not name.startswith("_"):
-        hint = f" {suggest(name, __all__)}"
-    raise AttributeError(f"easyconv.layers has no layer {name!r}.{hint}")
+        return f" Keras's {name} is {_KERAS_NAMES[name]} here."
+    if name.startswith("_"):
+        return ""
+    ours = {other.lower() for other in __all__}
+    if isinstance(getattr(nn, name, None), type) and name.lower() not in ours:
+        return f" torch.nn.{name} works in every net as it is."
+    return f" {suggest(name, __all__)}"

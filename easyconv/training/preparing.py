@@ -95,7 +95,7 @@ class Prepared:
         self.target_rule: Any = TargetRule(required=False)
         if objective is not None:
             check_output(self.output, objective, rows_of(self.inputs))
-            self.target_rule = _target_rules(objective, self.output)
+            self.target_rule = _sized(_target_rules(objective, self.output), self.inputs, source)
         self.targets = example.y
 
     def rehearse(self, metrics: Iterable[Metric]) -> None:
@@ -299,6 +299,14 @@ def _match(kinds: Any, output: Any, objective: Objective) -> Any:
         return TargetRule("any", loss=objective.name, dtype=dtype)
     shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else None
     return TargetRule(kinds, shape, objective.ignore_index, objective.name, dtype=dtype)
+
+
+def _sized(rule: Any, inputs: Any, source: Source) -> Any:
+    """The rule with the size of the images that it is for, where batches are seen by the net as they come."""
+    maps = isinstance(rule, TargetRule) and rule.output_shape is not None and len(rule.output_shape) > 1
+    if not maps or not isinstance(inputs, Tensor) or source.pipeline is not None:
+        return rule
+    return replace(rule, input_size=tuple(inputs.shape[2:]))
 
 
 def _dtype_for(output: Any) -> torch.dtype:

@@ -2,6 +2,7 @@ import copy
 import functools
 import inspect
 import pickle
+import re
 from collections import OrderedDict
 
 import pytest
@@ -391,3 +392,18 @@ def test_channels_are_not_inferred_from_a_single_sample(make, shape):
     with pytest.raises(ShapeError, match=r"cannot be inferred.*x\[None\].*x\[:, None\]"):
         net(torch.zeros(shape))
     assert net(torch.zeros(2, *shape)).shape[1] == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("ReLU", 'Keras\'s ReLU is Activation("relu") here.'),
+        ("MaxPooling2D", "Keras's MaxPooling2D is MaxPool2D here."),
+        ("Conv2d", "Did you mean 'Conv2D'?"),
+        ("Linear", "torch.nn.Linear works in every net as it is."),
+        ("Dens", "Did you mean 'Dense'?"),
+    ],
+)
+def test_names_from_elsewhere_lead_to_the_layer(name, hint):
+    with pytest.raises(AttributeError, match=re.escape(f"easyconv.layers has no layer {name!r}. {hint}")):
+        getattr(layers, name)

@@ -1,11 +1,12 @@
 """What a net takes and what its loss compares with: the two rules that data is made to fit."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
-__all__ = ["InputRule", "TargetRule"]
+__all__ = ["InputRule", "TargetRule", "for_size_of"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class TargetRule:
         Whether data without targets is refused.
     dtype : torch.dtype, default torch.float32
         What floats become, so that they can be compared with the output.
+    input_size : tuple of int, optional
+        Height and width of the images for which the net gives that output; other images may have other maps.
 
     Examples
     --------
@@ -72,3 +75,23 @@ class TargetRule:
     loss: str = "the loss"
     required: bool = True
     dtype: torch.dtype = torch.float32
+    input_size: tuple[int, ...] | None = None
+
+
+def for_size_of(x: Any, y: Any, rule: Any) -> Any:
+    """The rule for a batch whose images have another size than the first rows: its maps are as large as they are.
+
+    The loss compares their size with that of the output.
+
+    Examples
+    --------
+    >>> rule = TargetRule("classes", (5, 16, 16), input_size=(32, 32))
+    >>> for_size_of(torch.zeros(2, 3, 48, 48), torch.zeros(2, 24, 24), rule).output_shape
+    (5, 24, 24)
+    """
+    if not isinstance(rule, TargetRule) or rule.input_size is None or not rule.output_shape:
+        return rule
+    axes = len(rule.output_shape) - 1
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor) or x.shape[2:] == rule.input_size or y.dim() <= axes:
+        return rule
+    return replace(rule, output_shape=(rule.output_shape[0], *y.shape[y.dim() - axes :]))
