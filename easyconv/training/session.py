@@ -37,10 +37,8 @@ class Session(Equipment):
 
     Parameters
     ----------
-    recipe : Recipe
-        How to train.
-    arguments : mapping
-        What ``compile`` was called with, of which the recipe was made.
+    recipe, arguments
+        As `Equipment` has them.
     """
 
     def __init__(self, recipe: Recipe, arguments: Mapping[str, Any] | None = None) -> None:
