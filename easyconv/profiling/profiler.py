@@ -138,6 +138,7 @@ def _profile(model: Model, x: Any, source: Source, steps: int, words: Collection
         roofline = None if plain is None else _roofline(plain, batch, recipe)
     seconds = {"data": max(data_seconds - sent, 0.0), "transfer": sent, **parts}
     setting = Setting(model, x, rows, size, source.rows, channels_last, trial, data_seconds, steps, recipe.device)
+    found, failed = tried(setting, words)
     return Profile(
         device=str(recipe.device),
         precision=recipe.precision,
@@ -147,7 +148,8 @@ def _profile(model: Model, x: Any, source: Source, steps: int, words: Collection
         layers=layers,
         memory=_memory(twin, activations),
         roofline=roofline,
-        words=tried(setting, words),
+        words=found,
+        failed=failed,
     )
 
 

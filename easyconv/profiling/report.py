@@ -134,6 +134,8 @@ class Profile:
         None with a ``train_step`` of the user's.
     words : list of Word
         What was tried, the best first.
+    failed : dict of str to str
+        What could not be tried here, and why.
 
     Examples
     --------
@@ -154,6 +156,7 @@ class Profile:
     memory: Mapping[str, int] = field(default_factory=dict)
     roofline: Roofline | None = None
     words: list[Word] = field(default_factory=list)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers, as plain dicts and lists, those that are computed from others too."""
@@ -204,14 +207,14 @@ class Profile:
         )
 
     def _advice(self) -> str:
-        if not self.words:
-            return ""
         good = [word for word in self.words if word.factor >= _WORTH_SAYING][:_MOST_WORDS]
         rest = [f"{word.code} {word.factor:.2f}x" for word in self.words if word not in good]
-        lines = ["What helps most, as tried for a few steps on copies:", *(f"  {word}" for word in good)]
-        if not good:
-            lines = ["Nothing that was tried helps."]
-        return "\n".join([*lines, *(["Tried too: " + ", ".join(rest)] if rest else [])])
+        lines = ["Nothing that was tried helps."] if self.words else []
+        if good:
+            lines = ["What helps most, as tried for a few steps on copies:", *(f"  {word}" for word in good)]
+        if rest:
+            lines.append("Tried too: " + ", ".join(rest))
+        return "\n".join([*lines, *(f"Does not work here: {code}. {why}" for code, why in self.failed.items())])
 
 
 def _shares(seconds: Mapping[str, float], total: float) -> str:

@@ -1,9 +1,9 @@
 """What one could write to make training faster, each tried for a few steps on a copy."""
 
 import statistics
-from collections.abc import Collection, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from easyconv.data.datasets.caching import cache
 from easyconv.data.sources.batch import Batch
 from easyconv.data.sources.make import as_split
 from easyconv.device import has_fast_bf16
-from easyconv.errors import EasyconvError
+from easyconv.errors import EasyconvError, StateError
 from easyconv.layers.layout import channels_last_pays
 from easyconv.model.twins import twin_of
 from easyconv.profiling.report import Word
@@ -67,21 +67,37 @@ class Setting:
     device: torch.device
 
 
-def tried(setting: Setting, words: Collection[str]) -> list[Word]:
-    """The words that apply here, with the factor that each gave, the best first."""
-    found = [*_of_the_step(setting, words), *_of_the_data(setting, words)]
-    return sorted(found, key=lambda word: -word.factor)
+def tried(setting: Setting, words: Collection[str]) -> tuple[list[Word], dict[str, str]]:
+    """The words that apply here, with the factor that each gave, the best first; and why others could not be tried."""
+    candidates = (*_of_the_step(setting, words), *_of_the_data(setting, words))
+    outcomes = {code: _outcome(code, factor) for code, factor in candidates}
+    found = [word for word in outcomes.values() if isinstance(word, Word)]
+    failed = {code: reason for code, reason in outcomes.items() if isinstance(reason, str)}
+    return sorted(found, key=lambda word: -word.factor), failed
 
 
-def _of_the_step(setting: Setting, words: Collection[str]) -> Iterator[Word]:
+def _outcome(code: str, factor: Callable[[], float]) -> Word | str:
+    """The word, or why it does not work with this net or data, or on this machine."""
+    try:
+        return Word(code, factor())
+    except (RuntimeError, EasyconvError) as error:
+        return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _of_the_step(setting: Setting, words: Collection[str]) -> Iterator[tuple[str, Callable[[], float]]]:
     for word, code, changes, batch_size in _candidates(setting):
         if word in words:
-            trial = Trial(twin_of(setting.model, **changes), setting.rows, setting.device)
-            try:
-                trial.warm_up(batch_size)
-                yield Word(code, _factor(setting, trial, batch_size))
-            except (RuntimeError, EasyconvError):  # a word that does not work with this net or on this machine
-                continue
+            yield code, partial(_factor_of_a_copy, setting, changes, batch_size)
+
+
+def _factor_of_a_copy(setting: Setting, changes: dict[str, Any], batch_size: int) -> float:
+    twin = twin_of(setting.model, **changes)
+    trial = Trial(twin, setting.rows, setting.device)
+    trial.warm_up(batch_size)
+    factor = _factor(setting, trial, batch_size)
+    if twin._session.why_uncompiled:
+        raise StateError(f"torch says: {twin._session.why_uncompiled}")
+    return factor
 
 
 def _candidates(setting: Setting) -> Iterator[tuple[str, str, dict[str, Any], int]]:
@@ -110,7 +126,7 @@ def _factor(setting: Setting, trial: Trial, batch_size: int) -> float:
     return statistics.median(factors)
 
 
-def _of_the_data(setting: Setting, words: Collection[str]) -> Iterator[Word]:
+def _of_the_data(setting: Setting, words: Collection[str]) -> Iterator[tuple[str, Callable[[], float]]]:
     dataset = _dataset(setting.data)
     count = (setting.steps + 1) * setting.batch_size
     if dataset is None or len(dataset) < count or not {"cache", "num_workers"} & set(words):
@@ -119,12 +135,10 @@ def _of_the_data(setting: Setting, words: Collection[str]) -> Iterator[Word]:
     now = _seconds(setting, _loader(setting, part, 0))
     workers = getattr(setting.data, "num_workers", 0)
     if "cache" in words:
-        # Samples may be no pictures, or differ from one reading to the next.
-        with suppress(EasyconvError):
-            yield Word("fit(ec.data.cache(dataset))", now / _seconds(setting, cache(part)))
+        yield "fit(ec.data.cache(dataset))", lambda: now / _seconds(setting, cache(part))
     if "num_workers" in words and not workers and torch.get_num_threads() > 1:
-        then = _seconds(setting, _loader(setting, part, _WORKERS))
-        yield Word(f"DataLoader(dataset, num_workers={_WORKERS})", now / then)
+        many = _loader(setting, part, _WORKERS)
+        yield f"DataLoader(dataset, num_workers={_WORKERS})", lambda: now / _seconds(setting, many)
 
 
 def _seconds(setting: Setting, source: Any) -> float:

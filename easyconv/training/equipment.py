@@ -46,6 +46,11 @@ class Equipment:
         self.progress = Progress()
         self._compiled: CompiledComputation | None = None
 
+    @property
+    def why_uncompiled(self) -> str:
+        """Why ``jit=True`` has no effect; empty where it has one, or nothing has been compiled yet."""
+        return self._compiled.in_vain if self._compiled is not None else ""
+
     def warn_of_dropped_state(self, recipe: Recipe) -> None:
         """Say what another ``compile`` loses: the optimizer's moments and step count."""
         if self.optimizer is None or not self.optimizer.state or recipe.optimizer.uses(self.optimizer):

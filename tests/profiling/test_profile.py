@@ -145,6 +145,19 @@ def test_jit_is_tried_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     torch._dynamo.reset()
 
 
+def test_what_cannot_be_tried_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(graph: Any, inputs: Any) -> Any:
+        raise RuntimeError("No working C++ compiler found")
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=broken))
+    found = ec.profile(compiled(), X, Y, steps=2, words=["jit", "channels_last"])
+    assert [word.code for word in found.words] == ["compile(channels_last=False)"]
+    assert list(found.failed) == ["compile(jit=True)"]
+    assert str(found).endswith("Does not work here: compile(jit=True). torch says: No working C++ compiler found")
+    torch._dynamo.reset()
+
+
 def test_words_for_data_that_is_read_one_by_one() -> None:
     words = ["cache", "num_workers"]
     for data in (DataLoader(Samples(), batch_size=16), Samples()):

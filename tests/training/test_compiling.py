@@ -108,14 +108,69 @@ class Breaks(nn.Module):
         return x
 
 
+class LooksAtNumbers(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.relu() if x.sum().item() > 0 else x
+
+
 @pytest.mark.usefixtures("traced")
-def test_a_net_that_cannot_be_one_graph_is_compiled_in_parts() -> None:
-    model, plain = conv_net(Breaks()), conv_net(Breaks(), jit=False)
+@pytest.mark.parametrize("layer", [Breaks(), LooksAtNumbers()], ids=lambda layer: type(layer).__name__)
+def test_a_net_that_cannot_be_one_graph_is_compiled_in_parts(layer: nn.Module) -> None:
+    model, plain = conv_net(layer), conv_net(layer, jit=False)
     with pytest.warns(EasyconvWarning, match=r"the net and its loss cannot be compiled as one, so they are in parts"):
         losses = fitted(model)
     assert losses == pytest.approx(fitted(plain), rel=1e-4)
     assert graphs() >= 2
     assert counters["graph_break"]
+
+
+@pytest.mark.usefixtures("traced")
+def test_every_model_is_compiled_however_many_there_were() -> None:
+    """Torch counts by the code of a function, which all models share, and stops at eight."""
+    for count in range(1, 7):
+        fitted(conv_net())
+        assert graphs() == 2 * count
+
+
+@pytest.mark.usefixtures("traced")
+def test_hooks_that_come_and_go_later_are_noticed() -> None:
+    fast, plain = conv_net(), conv_net(jit=False)
+
+    def same() -> None:
+        assert fitted(fast) == pytest.approx(fitted(plain), rel=1e-4)
+        for mine, theirs in zip(fast.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+    same()
+    handles = [model[-1].register_forward_hook(lambda module, args, output: output * 0.5) for model in (fast, plain)]
+    same()
+    for handle in handles:
+        handle.remove()
+    same()
+
+
+@pytest.mark.usefixtures("traced")
+@torch._dynamo.config.patch(recompile_limit=3)
+def test_where_torch_compiles_no_more_the_code_that_there_is_serves() -> None:
+    def net(jit: bool) -> ec.Sequential:
+        torch.manual_seed(0)
+        model = ec.Sequential([ec.layers.Conv2D(4, 3), ec.layers.GlobalAvgPool2D(), ec.layers.Dense(3)])
+        model.compile("sgd", lr=0.1, device="cpu", jit=jit)
+        return model
+
+    generator = torch.Generator().manual_seed(0)
+    batches = [(torch.randn(4, 1, size, size, generator=generator), torch.arange(4) % 3) for size in (5, *range(5, 12))]
+    fast, plain = net(True), net(False)
+    with pytest.warns(EasyconvWarning, match=r"has compiled .* as often as it will .*limit is 3") as told:
+        losses = fast.fit(batches, epochs=3, verbose=0).history["loss"]
+    assert len(told) == 1
+    assert losses == pytest.approx(plain.fit(batches, epochs=3, verbose=0).history["loss"], rel=1e-4)
+    assert graphs() == 3
+    handle = fast[0].register_forward_hook(lambda module, args, output: output * 0)
+    weight = fast[0].weight.clone()
+    fast.fit(batches, epochs=1, verbose=0)
+    assert torch.equal(fast[0].weight, weight)
+    handle.remove()
 
 
 def test_without_a_compiler_training_goes_on_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
