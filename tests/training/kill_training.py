@@ -315,6 +315,8 @@ def warm_up() -> None:
 
 def main() -> None:
     torch.set_num_threads(1)
+    # A shell lets what it starts in the background ignore Ctrl-C, and Python would leave it at that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warm_up()
     for line in sys.stdin:
         case = Case(**json.loads(line))
