@@ -13,6 +13,7 @@ from torch import Tensor
 from easyconv.errors import ArgumentError, ArgumentTypeError, DamagedFileError, FileMissingError, UnreadableFileError
 from easyconv.files.tree import from_json, to_json
 from easyconv.files.whole import write_whole
+from easyconv.interrupt import deferred_interrupt
 
 __all__ = ["FORMAT_VERSION", "State", "check_unaltered", "is_state_file", "read_state", "write_state"]
 
@@ -130,7 +131,12 @@ def read_state(path: str | os.PathLike[str], *, kind: str | tuple[str, ...]) -> 
     UnreadableFileError
         When it is for something else, was written by a newer easyconv, or may not be read.
     """
-    path = Path(path)
+    # Native code may make another error of a Ctrl-C, and the file would be taken for damaged.
+    with deferred_interrupt():
+        return _read(Path(path), kind)
+
+
+def _read(path: Path, kind: str | tuple[str, ...]) -> State:
     check_unaltered(path)
     try:
         return _parse(path, kind)

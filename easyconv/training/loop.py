@@ -18,6 +18,7 @@ from torch import nn
 
 from easyconv.data.sources.batch import Batch
 from easyconv.heap import kept_heap
+from easyconv.interrupt import Interrupt, deferred_interrupt
 from easyconv.layers.keeping import kept_modes
 from easyconv.metrics import Metric
 from easyconv.optim import get_lr
@@ -25,7 +26,6 @@ from easyconv.seed import derive, seed_for
 from easyconv.training.callback import CallbackList, LazyLogs
 from easyconv.training.history import History
 from easyconv.training.host import HostCopies
-from easyconv.training.interrupt import Interrupt, deferred_interrupt
 from easyconv.training.position import Keeper, Position
 from easyconv.training.splitting import with_hint
 from easyconv.training.state import Run, StepResult

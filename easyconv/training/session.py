@@ -12,6 +12,7 @@ from torch import nn
 from easyconv.data.preprocessing import Preprocessing
 from easyconv.data.sources.make import Source
 from easyconv.errors import StateError
+from easyconv.interrupt import deferred_interrupt
 from easyconv.layers.keeping import kept_modes
 from easyconv.metrics import Metric
 from easyconv.seed import kept_random_state
@@ -71,7 +72,8 @@ class Session(Equipment):
         fitted = History()
         # A seeded loader draws for its first batch already, which is looked at before the first step.
         with nullcontext() if options.seed is None else kept_random_state(self.recipe.device):
-            self._prepare_training(net, overrides, supply, checking, class_weight)
+            with deferred_interrupt():
+                self._prepare_training(net, overrides, supply, checking, class_weight)
             if second is not None:
                 self.use(self.as_compiled)
             run = self.start_training(net, overrides, options.seed)

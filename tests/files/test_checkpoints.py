@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,27 @@ def test_a_damaged_newest_is_named_and_set_aside_and_the_one_before_is_used(fold
         assert folder.load().step == 5
     assert names(folder) == ["step-0000000005.safetensors", "step-0000000006.safetensors.damaged"]
     fill(folder, 6)  # the step is reached again
+    assert folder.load().step == 6
+
+
+@pytest.mark.parametrize("error", [None, ValueError("could not determine the shape")], ids=["lost", "made another"])
+def test_ctrl_c_while_a_checkpoint_is_read_is_no_damage(folder, monkeypatch, error):
+    """Native code may lose the interrupt that Python raises in it, or make another error of it."""
+    parse = state._parse
+
+    def interrupted(path, kind):
+        os.kill(os.getpid(), signal.SIGINT)
+        if error is not None:
+            raise error
+        return parse(path, kind)
+
+    fill(folder, 5, 6)
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "_parse", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            folder.load()
+    assert signal.getsignal(signal.SIGINT) is handler
     assert folder.load().step == 6
 
 

@@ -1,5 +1,6 @@
 """``fit``, ``evaluate`` and ``predict`` leave everything that is not theirs as they found it."""
 
+import copy
 import inspect
 import os
 import signal
@@ -241,6 +242,33 @@ class Press(ec.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         self._at("on_train_end")
         self.ended += 1
+
+
+class Pressed(torch.utils.data.Dataset[Any]):
+    """Ctrl-C comes while the first rows are read; a worker that dies of it is all that is seen."""
+
+    def __init__(self, dies: bool) -> None:
+        self.dies = dies
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, row: int) -> Any:
+        press()
+        if self.dies:
+            raise RuntimeError("DataLoader worker exited unexpectedly")
+        return torch.zeros(1, 6, 6), 0
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_ctrl_c_while_the_first_rows_are_read(dies: bool) -> None:
+    model = small()
+    model.compile("sgd", lr=0.1)
+    before, found = copy.deepcopy(model.state_dict()), signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(torch.utils.data.DataLoader(Pressed(dies), batch_size=1), verbose=0)
+    assert signal.getsignal(signal.SIGINT) is found
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
 def interrupted(hook: str, epochs: int = 4, times: int = 1) -> tuple[ec.Sequential, Press]:

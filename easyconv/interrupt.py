@@ -53,7 +53,7 @@ def deferred_interrupt(*, terminate: bool = False) -> Iterator[Interrupt]:
     found = _take_over(interrupt, terminate)
     try:
         yield interrupt
-        # Whoever pressed Ctrl-C while the last callbacks were at work did so too.
+        # Whoever pressed Ctrl-C at the very end did so too.
         interrupt.raise_if_requested()
     except Exception as error:
         # Workers of a DataLoader get Ctrl-C too and die of it; what the user did was press Ctrl-C.
