@@ -169,7 +169,7 @@ def names_on_demand(package: str, places: Mapping[str, str]) -> tuple[Callable[[
 
     def find(name: str) -> object:
         if name not in places:
-            hint = "" if name.startswith("_") else f" {suggest(name, places)}"
+            hint = "" if name.startswith("_") else f" {_where(name, sys.modules[package])}"
             raise AttributeError(f"module {package!r} has no attribute {name!r}.{hint}")
         module = importlib.import_module(places[name])
         value = module if places[name].rpartition(".")[2] == name else getattr(module, name)
@@ -181,3 +181,10 @@ def names_on_demand(package: str, places: Mapping[str, str]) -> tuple[Callable[[
         return sorted(sys.modules[package].__all__)
 
     return find, listed
+
+
+def _where(name: str, package: ModuleType) -> str:
+    """Sentence that names the place of a name that is asked for in the wrong one, or the nearest right names."""
+    rooms = [(room, vars(package)[room]) for room in package.__all__ if isinstance(vars(package).get(room), ModuleType)]
+    found = [f"{package.__name__}.{room}.{name}" for room, module in rooms if name in getattr(module, "__all__", ())]
+    return f"It is {' or '.join(found)}." if found else suggest(name, package.__all__)

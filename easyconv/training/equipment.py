@@ -1,6 +1,7 @@
 """With what a net is trained: recipe, optimizer, loss scaler, averaged weights; all that lasts from call to call."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,9 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from easyconv.data.sources.make import Source
+from easyconv.layers.keeping import kept
 from easyconv.notices import warn_user
 from easyconv.optim import OptimizerFactory
 from easyconv.optim.adopting import exchange
+from easyconv.seed import kept_random_state
 from easyconv.training.advice import warn_of_idle_optimizer, warn_of_untrained_layers
 from easyconv.training.averaging import WeightAverage
 from easyconv.training.compiling import CompiledComputation, can_replay
@@ -102,8 +106,9 @@ class Equipment:
         """A new run, with what earlier calls have left."""
         compute = computation(net, loss_function(self.recipe, overrides))
         if self.recipe.jit:
+            aside = partial(_aside, net, self.recipe.device)
             compute = self._compiled = self._compiled or CompiledComputation(
-                compute, cuda_graphs=can_replay(self.recipe)
+                compute, aside=aside, cuda_graphs=can_replay(self.recipe)
             )
         self.recipe.objective.to(self.recipe.device)
         return Run(
@@ -121,6 +126,12 @@ class Equipment:
         run = self.start(net, overrides, seed)
         self._equip(run)
         return run
+
+    def expect(self, source: Source, *, training: bool) -> None:
+        """Let code be made for batches of this source."""
+        if self._compiled is not None:
+            size, rows = source.batch_size, source.rows
+            self._compiled.expect(None if size is None or rows is None else min(size, rows), training=training)
 
     def equip(self, run: Run) -> None:
         """Give a run the optimizer and the average that the session has for the net as it is now."""
@@ -162,3 +173,10 @@ def follow_steps(run: Run) -> None:
 
 def _trained(net: nn.Module) -> list[int]:
     return [id(parameter) for parameter in net.parameters() if parameter.requires_grad]
+
+
+@contextmanager
+def _aside(net: nn.Module, device: torch.device) -> Iterator[None]:
+    """What is computed in the block leaves nothing behind."""
+    with kept_random_state(device), kept(net):
+        yield

@@ -302,7 +302,11 @@ def _match(kinds: Any, output: Any, objective: Objective) -> Any:
 
 
 def _sized(rule: Any, inputs: Any, source: Source) -> Any:
-    """The rule with the size of the images that it is for, where batches are seen by the net as they come."""
+    """The rules with the size of the images that they are for, where batches are seen by the net as they come."""
+    if isinstance(rule, dict):
+        return {name: _sized(part, inputs, source) for name, part in rule.items()}
+    if isinstance(rule, tuple):
+        return tuple(_sized(part, inputs, source) for part in rule)
     maps = isinstance(rule, TargetRule) and rule.output_shape is not None and len(rule.output_shape) > 1
     if not maps or not isinstance(inputs, Tensor) or source.pipeline is not None:
         return rule

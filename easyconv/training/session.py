@@ -78,6 +78,9 @@ class Session(Equipment):
                 self.use(self.as_compiled)
             run = self.start_training(net, overrides, options.seed)
             run.may_split = options.on_oom == "split"
+            self.expect(training, training=True)
+            if validation is not None:
+                self.expect(validation, training=False)
             if training.preprocessing is not None:
                 overrides.adopt(training.preprocessing)
             names = self._log_names(validation is not None)

@@ -1,8 +1,11 @@
 """``compile(jit=True)``: one graph each for training and evaluation, made once, and training goes on without it."""
 
 import functools
+import os
 import shutil
+import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +133,34 @@ def test_every_model_is_compiled_however_many_there_were() -> None:
     for count in range(1, 7):
         fitted(conv_net())
         assert graphs() == 2 * count
+
+
+@pytest.mark.usefixtures("traced")
+def test_smaller_batches_of_a_later_fit_get_code_too() -> None:
+    model, (x, y) = conv_net(), images(64)
+    for size, expected in ((32, 1), (8, 2), (32, 2)):
+        model.fit(x, y, batch_size=size, verbose=0)
+        assert graphs() == expected
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("step", [1, 2, 4, 5], ids=lambda step: f"step {step}")
+def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path: Path, step: int) -> None:
+    """Also where it goes on with the last batch of a pass, which is smaller, and with dropout."""
+    whole = conv_net(nn.Dropout(0.5))
+    fitted(whole, seed=0)
+
+    def press(batch: int, logs: Any) -> None:
+        if model._session.progress.steps == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    model = conv_net(nn.Dropout(0.5))
+    with pytest.raises(KeyboardInterrupt):
+        fitted(model, seed=0, resume=tmp_path, callbacks=ec.callbacks.LambdaCallback(on_train_batch_end=press))
+    model = conv_net(nn.Dropout(0.5))
+    fitted(model, seed=0, resume=tmp_path)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, whole.state_dict()[name]), name
 
 
 @pytest.mark.usefixtures("traced")

@@ -97,7 +97,7 @@ def test_compiled_code_learns_as_well(digits: Digits, plain: dict[str, list[floa
         judge.load_state_dict(model.state_dict())
         found.append(accuracy(judge, digits))
     assert model._session._compiled is not None
-    assert list(model._session._compiled.shapes.values()) == [128]
+    assert list(model._session._compiled.rows.values()) == [{128}]
     assert_alike("jit", found, digits, plain, "cpu")
     torch._dynamo.reset()
 

@@ -79,7 +79,7 @@ class TargetRule:
 
 
 def for_size_of(x: Any, y: Any, rule: Any) -> Any:
-    """The rule for a batch whose images have another size than the first rows: its maps are as large as they are.
+    """The rules for a batch whose images have another size than the first rows: its maps are as large as they are.
 
     The loss compares their size with that of the output.
 
@@ -89,6 +89,10 @@ def for_size_of(x: Any, y: Any, rule: Any) -> Any:
     >>> for_size_of(torch.zeros(2, 3, 48, 48), torch.zeros(2, 24, 24), rule).output_shape
     (5, 24, 24)
     """
+    if isinstance(rule, dict) and isinstance(y, dict):
+        return {name: for_size_of(x, y.get(name), part) for name, part in rule.items()}
+    if isinstance(rule, tuple) and isinstance(y, (tuple, list)) and len(rule) == len(y):
+        return tuple(for_size_of(x, leaf, part) for leaf, part in zip(y, rule, strict=True))
     if not isinstance(rule, TargetRule) or rule.input_size is None or not rule.output_shape:
         return rule
     axes = len(rule.output_shape) - 1
