@@ -228,3 +228,29 @@ def test_maps_of_another_size_than_the_output_are_still_refused(loss, numbers):
         net_of_maps(loss).fit(torch.utils.data.DataLoader(first, batch_size=None), verbose=0)
     with pytest.raises(ec.errors.EasyconvError, match=r"The loss .* \(4, 5, 24, 24\).*16, 16"):
         net_of_maps(loss).fit(torch.utils.data.DataLoader(later, batch_size=None), verbose=0)
+
+
+class TwoMaps(nn.Module):
+    """Classes and a depth for each pixel, as a tuple or by name."""
+
+    def __init__(self, named):
+        super().__init__()
+        self.named, self.classes, self.depth = named, nn.Conv2d(3, 5, 1), nn.Conv2d(3, 1, 1)
+
+    def forward(self, x):
+        found = self.classes(x), self.depth(x)
+        return dict(zip(("classes", "depth"), found, strict=True)) if self.named else found
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_maps_of_several_outputs_may_differ_in_size_too(named):
+    def batches(*sizes):
+        for size in sizes:
+            maps = torch.randint(0, 5, (4, size, size)), torch.rand(4, 1, size, size)
+            yield torch.rand(4, 3, size, size), dict(zip(("classes", "depth"), maps, strict=True)) if named else maps
+
+    model = ec.Model(TwoMaps(named))
+    losses = {"classes": "cross_entropy", "depth": "mse"}
+    model.compile("sgd", losses if named else list(losses.values()), lr=0.1, device="cpu")
+    model.fit(list(batches(8, 12, 6)), epochs=1, verbose=0)
+    assert model.evaluate(list(batches(6, 10)), verbose=0, return_dict=True)["loss"] > 0

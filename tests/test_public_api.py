@@ -177,3 +177,17 @@ def test_defaults_that_were_promised():
 def test_the_constructor_still_shows_its_arguments():
     assert list(inspect.signature(ec.Model).parameters) == ["net", "input_shape", "name", "init"]
     assert list(inspect.signature(ec.Sequential).parameters) == ["layers", "input_shape", "name", "init"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Conv2D", "It is easyconv.layers.Conv2D."),
+        ("EarlyStopping", "It is easyconv.callbacks.EarlyStopping."),
+        ("Sequental", "Did you mean 'Sequential'?"),
+        ("layer", "Did you mean 'layers'?"),
+    ],
+)
+def test_a_name_that_is_elsewhere_or_misspelt_is_found(name, hint):
+    with pytest.raises(AttributeError, match=re.escape(f"has no attribute {name!r}. {hint}")):
+        getattr(ec, name)

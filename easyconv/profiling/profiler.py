@@ -109,16 +109,20 @@ def profile(
             "batches: list(itertools.islice(generator, 20))."
         )
     with kept_heap(), quietly(model._compiled("profile()").recipe.device):
-        return _profile(model, x, source, steps, chosen)
+        return _profile(model, x, source, steps, chosen, () if words == "auto" else chosen)
 
 
 def _chosen(words: str | Collection[str]) -> Collection[str]:
     if isinstance(words, str):
         return _QUICK if words == "auto" else (check_choice("words", words, ("auto", *WORDS)),)
+    if not isinstance(words, Collection):
+        raise ArgumentTypeError(f"words must be 'auto', a word or several, got {words!r} ({type(words).__name__}).")
     return [check_choice("words", word, WORDS) for word in words]
 
 
-def _profile(model: Model, x: Any, source: Source, steps: int, words: Collection[str]) -> Profile:
+def _profile(
+    model: Model, x: Any, source: Source, steps: int, words: Collection[str], asked: Collection[str]
+) -> Profile:
     twin = twin_of(model)
     recipe: Recipe = twin._session.recipe
     prepared = prepared_for(twin, source)
@@ -138,7 +142,7 @@ def _profile(model: Model, x: Any, source: Source, steps: int, words: Collection
         roofline = None if plain is None else _roofline(plain, batch, recipe)
     seconds = {"data": max(data_seconds - sent, 0.0), "transfer": sent, **parts}
     setting = Setting(model, x, rows, size, source.rows, channels_last, trial, data_seconds, steps, recipe.device)
-    found, failed = tried(setting, words)
+    found, failed = tried(setting, words, asked=asked)
     return Profile(
         device=str(recipe.device),
         precision=recipe.precision,

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 from easyconv.data.datasets.caching import cache
 from easyconv.data.sources.batch import Batch
-from easyconv.data.sources.make import as_split
+from easyconv.data.sources.make import as_split, holds_batches
 from easyconv.device import has_fast_bf16
 from easyconv.errors import EasyconvError, StateError
 from easyconv.layers.layout import channels_last_pays
@@ -25,6 +25,17 @@ WORDS = ("precision", "channels_last", "batch_size", "jit", "cache", "num_worker
 _ROUNDS = 3
 _LARGER, _LARGEST = 4, 1024
 _WORKERS = 2
+_IDLE = {
+    "precision": "It trains in low precision already, or the device has no units for it.",
+    "channels_last": "There are no images, or no 2-D convolutions.",
+    "batch_size": "There are not enough rows for a larger batch.",
+    "jit": "It is compiled already.",
+    "cache": "The samples are in memory already, or are too few.",
+    "num_workers": "No samples are read one by one, or too few, or there are workers already.",
+}
+
+Candidate = tuple[str, str, Callable[[], float]]
+"""A word, what to write, and what tries it."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +78,26 @@ class Setting:
     device: torch.device
 
 
-def tried(setting: Setting, words: Collection[str]) -> tuple[list[Word], dict[str, str]]:
-    """The words that apply here, with the factor that each gave, the best first; and why others could not be tried."""
-    candidates = (*_of_the_step(setting, words), *_of_the_data(setting, words))
-    outcomes = {code: _outcome(code, factor) for code, factor in candidates}
+def tried(
+    setting: Setting, words: Collection[str], *, asked: Collection[str] = ()
+) -> tuple[list[Word], dict[str, str]]:
+    """The words that apply here, with the factor that each gave, the best first; and why others could not be tried.
+
+    Parameters
+    ----------
+    setting : Setting
+        How the model trains now.
+    words : collection of str
+        Of `WORDS`.
+    asked : collection of str, optional
+        Those of which the user wants to hear also where they do not apply.
+    """
+    candidates = [*_of_the_step(setting, words), *_of_the_data(setting, words)]
+    idle = set(asked) - {word for word, *_ in candidates}
+    outcomes = {code: _outcome(code, factor) for _, code, factor in candidates}
     found = [word for word in outcomes.values() if isinstance(word, Word)]
     failed = {code: reason for code, reason in outcomes.items() if isinstance(reason, str)}
+    failed |= {word: _IDLE[word] for word in WORDS if word in idle}
     return sorted(found, key=lambda word: -word.factor), failed
 
 
@@ -84,10 +109,10 @@ def _outcome(code: str, factor: Callable[[], float]) -> Word | str:
         return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _of_the_step(setting: Setting, words: Collection[str]) -> Iterator[tuple[str, Callable[[], float]]]:
+def _of_the_step(setting: Setting, words: Collection[str]) -> Iterator[Candidate]:
     for word, code, changes, batch_size in _candidates(setting):
         if word in words:
-            yield code, partial(_factor_of_a_copy, setting, changes, batch_size)
+            yield word, code, partial(_factor_of_a_copy, setting, changes, batch_size)
 
 
 def _factor_of_a_copy(setting: Setting, changes: dict[str, Any], batch_size: int) -> float:
@@ -109,9 +134,15 @@ def _candidates(setting: Setting) -> Iterator[tuple[str, str, dict[str, Any], in
         yield "channels_last", f"compile(channels_last={other})", {"channels_last": other}, size
     larger = min(1 << (size * _LARGER - 1).bit_length(), _LARGEST)
     if larger > size and (setting.most_rows is None or larger <= setting.most_rows):
-        yield "batch_size", f"fit(batch_size={larger})", {}, larger
+        yield "batch_size", _batches_of(larger, setting.data), {}, larger
     if not recipe.jit:
         yield "jit", "compile(jit=True)", {"jit": True}, size
+
+
+def _batches_of(rows: int, data: Any) -> str:
+    if isinstance(data, DataLoader):
+        return f"DataLoader(dataset, batch_size={rows})"
+    return f"batches of {rows} rows" if holds_batches(data) else f"fit(batch_size={rows})"
 
 
 def _factor(setting: Setting, trial: Trial, batch_size: int) -> float:
@@ -126,7 +157,7 @@ def _factor(setting: Setting, trial: Trial, batch_size: int) -> float:
     return statistics.median(factors)
 
 
-def _of_the_data(setting: Setting, words: Collection[str]) -> Iterator[tuple[str, Callable[[], float]]]:
+def _of_the_data(setting: Setting, words: Collection[str]) -> Iterator[Candidate]:
     dataset = _dataset(setting.data)
     count = (setting.steps + 1) * setting.batch_size
     if dataset is None or len(dataset) < count or not {"cache", "num_workers"} & set(words):
@@ -135,10 +166,10 @@ def _of_the_data(setting: Setting, words: Collection[str]) -> Iterator[tuple[str
     now = _seconds(setting, _loader(setting, part, 0))
     workers = getattr(setting.data, "num_workers", 0)
     if "cache" in words:
-        yield "fit(ec.data.cache(dataset))", lambda: now / _seconds(setting, cache(part))
+        yield "cache", "fit(ec.data.cache(dataset))", lambda: now / _seconds(setting, cache(part))
     if "num_workers" in words and not workers and torch.get_num_threads() > 1:
         many = _loader(setting, part, _WORKERS)
-        yield f"DataLoader(dataset, num_workers={_WORKERS})", lambda: now / _seconds(setting, many)
+        yield "num_workers", f"DataLoader(dataset, num_workers={_WORKERS})", lambda: now / _seconds(setting, many)
 
 
 def _seconds(setting: Setting, source: Any) -> float:

@@ -141,8 +141,25 @@ def test_jit_is_tried_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert (word.code, word.factor > 0) == ("compile(jit=True)", True)
     assert counters["stats"]["unique_graphs"] == 1
     assert model._session.recipe.jit is False
-    assert ec.profile(compiled(jit=True), X, Y, steps=2, words="jit").words == []
+    found = ec.profile(compiled(jit=True), X, Y, steps=2, words="jit")
+    assert (found.words, found.failed) == ([], {"jit": "It is compiled already."})
     torch._dynamo.reset()
+
+
+def test_words_that_were_asked_for_and_do_not_apply_are_named() -> None:
+    asked = ["precision", "batch_size", "cache", "num_workers"]
+    found = ec.profile(compiled(precision="bf16"), X, Y, batch_size=128, steps=2, words=asked)
+    assert (found.words, list(found.failed)) == ([], asked)
+    assert "Does not work here: cache. The samples are in memory already" in str(found)
+    assert ec.profile(compiled(precision="bf16"), X, Y, batch_size=128, steps=2).failed == {}
+
+
+def test_larger_batches_are_asked_for_where_they_are_made() -> None:
+    rows = torch.utils.data.TensorDataset(X, Y)
+    loader = torch.utils.data.DataLoader(rows, batch_size=8)
+    batches = [(X[:8], Y[:8])] * 8
+    for data, code in ((loader, "DataLoader(dataset, batch_size=32)"), (batches, "batches of 32 rows")):
+        assert [word.code for word in ec.profile(compiled(), data, steps=2, words="batch_size").words] == [code]
 
 
 def test_what_cannot_be_tried_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +290,9 @@ def test_what_is_refused() -> None:
         ec.profile(compiled(), X, Y + 1)
     with pytest.raises(ArgumentError, match="steps must be at least 1, got 0"):
         ec.profile(compiled(), X, Y, steps=0)
+    for nothing in (None, 3):
+        with pytest.raises(ArgumentTypeError, match=r"words must be 'auto', a word or several, got (None|3)"):
+            ec.profile(compiled(), X, Y, words=nothing)  # type: ignore[arg-type]
     for words in ("chanels_last", ["chanels_last"]):
         with pytest.raises(ArgumentError, match=r"words must be one of .*'chanels_last'. Did you mean 'channels_last'"):
             ec.profile(compiled(), X, Y, words=words)
