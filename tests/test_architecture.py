@@ -22,7 +22,13 @@ FILES = {
 OPTIONAL = ["torchvision", "torchinfo", "matplotlib", "scipy", "pandas", "sklearn", "torchmetrics", "tensorboard"]
 OPTIONAL += ["PIL", "IPython", "tqdm.notebook", "safetensors", "onnx", "onnxruntime", "onnxscript"]
 OPTIONAL += ["torch._dynamo", "torch._inductor", "statistics"]
-ON_DEMAND = ["easyconv.augment.mixing", "easyconv.data.datasets", "easyconv.measure", "easyconv.summary"]
+ON_DEMAND = [
+    "easyconv.augment.mixing",
+    "easyconv.callbacks.stopping",
+    "easyconv.data.datasets",
+    "easyconv.measure",
+    "easyconv.summary",
+]
 ON_DEMAND += ["easyconv.tracing", "easyconv.trials", "easyconv.visualize", "easyconv.zoo"]
 
 
