@@ -87,10 +87,10 @@ class CompiledComputation:
             if not _is_the_compilers(error):
                 raise
             if isinstance(error, torch._dynamo.exc.FailOnRecompileLimitHit):
-                return self._without_more_code(form)(x, y, weight)
+                return self._without_more_code(form, x, y, weight)
             if self._whole and isinstance(error, (torch._dynamo.exc.Unsupported, torch._dynamo.exc.UserError)):
                 return self._in_parts(error, x, y, weight)
-            return self._uncompiled(error)(x, y, weight)
+            return self._uncompiled(error, x, y, weight)
         self.rows.setdefault(form, set()).add(rows)
         return found
 
@@ -101,15 +101,16 @@ class CompiledComputation:
         """
         self._usual[training] = rows or 0
 
-    def give_up_cuda_graphs(self) -> None:
-        """Go on with compiled code that leaves gradients alone: more than one batch, or part of one, will add to them.
-
-        The code is compiled anew.
-        """
+    def expect_parts(self) -> None:
+        """Let code be made for parts of batches, whose gradients are added up: without CUDA graphs."""
+        self.rows.clear()
+        self._usual.clear()
         if self.cuda_graphs:
-            self.cuda_graphs, self._fast = False, None
-            self.rows.clear()
-            self._usual.clear()
+            self._give_up_cuda_graphs()
+
+    def _give_up_cuda_graphs(self) -> None:
+        self.cuda_graphs, self._fast = False, None
+        self.rows.clear()
 
     def _is_for(self, rows: int, known: set[int]) -> bool:
         """Whether a batch of so many rows is worth code, and has some or can get it."""
@@ -123,7 +124,7 @@ class CompiledComputation:
         return torch.compile(_on_its_own(self.plain), fullgraph=self._whole, dynamic=False, mode=mode)
 
     def _without_cuda_graphs(self, error: Exception, *batch: Any) -> tuple[Any, Tensor, Any]:
-        self.give_up_cuda_graphs()
+        self._give_up_cuda_graphs()
         found = self(*batch)
         warn_user(
             "compile(jit=True): CUDA graphs cannot be used here, training goes on with compiled code without them. "
@@ -141,7 +142,7 @@ class CompiledComputation:
         )
         return found
 
-    def _without_more_code(self, form: Hashable) -> Computation:
+    def _without_more_code(self, form: Hashable, *batch: Any) -> tuple[Any, Tensor, Any]:
         self.rows.pop(form, None)
         if self._makes_more:
             warn_user(
@@ -151,15 +152,15 @@ class CompiledComputation:
                 "computed uncompiled."
             )
         self._makes_more = False
-        return self.plain
+        return self.plain(*batch)
 
-    def _uncompiled(self, error: Exception) -> Computation:
+    def _uncompiled(self, error: Exception, *batch: Any) -> tuple[Any, Tensor, Any]:
         self._fast, self.in_vain = None, _first_line(error)
         hint = ". Install a C++ compiler (g++, clang or MSVC)." if "ompiler" in self.in_vain else ""
         warn_user(
             f"compile(jit=True) has no effect here, training goes on uncompiled. torch says: {self.in_vain}{hint}"
         )
-        return self.plain
+        return self.plain(*batch)
 
 
 def can_replay(recipe: Recipe) -> bool:

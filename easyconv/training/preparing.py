@@ -301,16 +301,16 @@ def _match(kinds: Any, output: Any, objective: Objective) -> Any:
     return TargetRule(kinds, shape, objective.ignore_index, objective.name, dtype=dtype)
 
 
-def _sized(rule: Any, inputs: Any, source: Source) -> Any:
+def _sized(rules: Any, inputs: Any, source: Source) -> Any:
     """The rules with the size of the images that they are for, where batches are seen by the net as they come."""
-    if isinstance(rule, dict):
-        return {name: _sized(part, inputs, source) for name, part in rule.items()}
-    if isinstance(rule, tuple):
-        return tuple(_sized(part, inputs, source) for part in rule)
-    maps = isinstance(rule, TargetRule) and rule.output_shape is not None and len(rule.output_shape) > 1
-    if not maps or not isinstance(inputs, Tensor) or source.pipeline is not None:
-        return rule
-    return replace(rule, input_size=tuple(inputs.shape[2:]))
+    if not isinstance(inputs, Tensor) or source.pipeline is not None:
+        return rules
+    size = tuple(inputs.shape[2:])
+
+    def sized(rule: Any) -> Any:
+        return replace(rule, input_size=size) if rule.output_shape is not None and len(rule.output_shape) > 1 else rule
+
+    return map_tree(sized, rules)
 
 
 def _dtype_for(output: Any) -> torch.dtype:

@@ -121,7 +121,7 @@ def _begin_again(run: Run) -> None:
     _forget(run)
     run.finite.once_more()
     if isinstance(run.compute, CompiledComputation):
-        run.compute.give_up_cuda_graphs()
+        run.compute.expect_parts()
     if run.seed is not None:
         seed_for(device, derive(run.seed, STEP, run.progress.steps))
     # The error and the frames of the net hold one another, and those hold what was computed.

@@ -1,12 +1,12 @@
 """What a net takes and what its loss compares with: the two rules that data is made to fit."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-__all__ = ["InputRule", "TargetRule", "for_size_of"]
+__all__ = ["InputRule", "TargetRule"]
 
 
 @dataclass(frozen=True)
@@ -77,25 +77,20 @@ class TargetRule:
     dtype: torch.dtype = torch.float32
     input_size: tuple[int, ...] | None = None
 
+    def for_images(self, size: tuple[int, ...] | None, y: Tensor) -> "TargetRule":
+        """The rule for a batch of images of this size: where it is another one, maps are as large as they are.
 
-def for_size_of(x: Any, y: Any, rule: Any) -> Any:
-    """The rules for a batch whose images have another size than the first rows: its maps are as large as they are.
+        The loss compares their size with that of the output.
 
-    The loss compares their size with that of the output.
-
-    Examples
-    --------
-    >>> rule = TargetRule("classes", (5, 16, 16), input_size=(32, 32))
-    >>> for_size_of(torch.zeros(2, 3, 48, 48), torch.zeros(2, 24, 24), rule).output_shape
-    (5, 24, 24)
-    """
-    if isinstance(rule, dict) and isinstance(y, dict):
-        return {name: for_size_of(x, y.get(name), part) for name, part in rule.items()}
-    if isinstance(rule, tuple) and isinstance(y, (tuple, list)) and len(rule) == len(y):
-        return tuple(for_size_of(x, leaf, part) for leaf, part in zip(y, rule, strict=True))
-    if not isinstance(rule, TargetRule) or rule.input_size is None or not rule.output_shape:
-        return rule
-    axes = len(rule.output_shape) - 1
-    if not isinstance(x, Tensor) or not isinstance(y, Tensor) or x.shape[2:] == rule.input_size or y.dim() <= axes:
-        return rule
-    return replace(rule, output_shape=(rule.output_shape[0], *y.shape[y.dim() - axes :]))
+        Examples
+        --------
+        >>> rule = TargetRule("classes", (5, 16, 16), input_size=(32, 32))
+        >>> rule.for_images((48, 48), torch.zeros(2, 24, 24)).output_shape
+        (5, 24, 24)
+        """
+        axes = len(self.output_shape or ()) - 1
+        if self.input_size is None or size is None or size == self.input_size or not self.output_shape:
+            return self
+        return (
+            replace(self, output_shape=(self.output_shape[0], *y.shape[y.dim() - axes :])) if y.dim() > axes else self
+        )

@@ -15,7 +15,7 @@ from easyconv.data.sources.class_weights import weights_for
 from easyconv.data.sources.convert import is_number
 from easyconv.data.sources.inputs import check_inputs, finish_inputs, to_inputs
 from easyconv.data.sources.pipeline import Pipeline
-from easyconv.data.sources.rules import InputRule, for_size_of
+from easyconv.data.sources.rules import InputRule
 from easyconv.data.sources.targets import fit_targets, to_targets
 from easyconv.data.sources.weights import refuse_idle, to_weights
 from easyconv.errors import DataError, EasyconvError, LengthError, StateError
@@ -43,7 +43,8 @@ class Binding:
             return Batch(x)
         y, weight, rows = batch.y, batch.sample_weight, rows_of(x)
         if y is not None:
-            y = fit_targets(y, for_size_of(x, y, self.targets), values=whole or _on_cpu(y))
+            size = tuple(x.shape[2:]) if isinstance(x, Tensor) else None
+            y = fit_targets(y, self.targets, values=whole or _on_cpu(y), input_size=size)
         elif any(rule.required for _, rule in leaves(self.targets)):
             raise DataError(
                 "y is missing: the loss needs targets. Pass x and y, (x, y) for validation_data, or a source of "

@@ -44,7 +44,14 @@ def to_targets(y: Any, name: str = "y") -> Any:
     return map_named(lambda leaf, leaf_name: None if leaf is None else to_tensor(leaf, leaf_name), y, name)
 
 
-def fit_targets(y: Any, rule: Any = TargetRule(), *, name: str = "y", values: bool = True) -> Any:  # noqa: B008
+def fit_targets(
+    y: Any,
+    rule: Any = TargetRule(),  # noqa: B008
+    *,
+    name: str = "y",
+    values: bool = True,
+    input_size: tuple[int, ...] | None = None,
+) -> Any:
     """Targets of the type and shape that the loss takes.
 
     Parameters
@@ -57,6 +64,8 @@ def fit_targets(y: Any, rule: Any = TargetRule(), *, name: str = "y", values: bo
         For messages.
     values : bool, default True
         Whether values are looked at where that is not needed for the conversion.
+    input_size : tuple of int, optional
+        Height and width of the images that they belong to; maps may have another size than the rule's if these have.
 
     Returns
     -------
@@ -85,7 +94,12 @@ def fit_targets(y: Any, rule: Any = TargetRule(), *, name: str = "y", values: bo
             f"{name} must be {_wanted_tree(rule)}, since the net gives {len(rule)} output{'s' * (len(rule) != 1)}, got "
             f"one array of shape {tuple(y.shape)}. Pass one array for each, or let forward return one tensor."
         )
-    return map_rules(lambda leaf, leaf_rule, leaf_name: _fit_leaf(leaf, leaf_rule, leaf_name, values), rule, y, name)
+
+    def fit(leaf: Tensor | None, leaf_rule: TargetRule, leaf_name: str) -> Tensor | None:
+        leaf_rule = leaf_rule if leaf is None else leaf_rule.for_images(input_size, leaf)
+        return _fit_leaf(leaf, leaf_rule, leaf_name, values)
+
+    return map_rules(fit, rule, y, name)
 
 
 def _fit_leaf(y: Tensor | None, rule: TargetRule, name: str, values: bool) -> Tensor | None:
